@@ -1,0 +1,23 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""HyperSeg: the network, its training and its inference, without ROS."""
+
+from hyperseg_core.errors import CheckpointError
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import EngineError
+from hyperseg_core.errors import HyperSegError
+from hyperseg_core.errors import InputError
+from hyperseg_core.model.hyperseg import build_model
+from hyperseg_core.model.hyperseg import HyperSeg
+from hyperseg_core.published import import_published
+
+__all__ = [
+    'CheckpointError',
+    'ConfigError',
+    'EngineError',
+    'HyperSeg',
+    'HyperSegError',
+    'InputError',
+    'build_model',
+    'import_published',
+]

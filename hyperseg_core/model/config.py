@@ -1,0 +1,225 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a HyperSeg network is made of, as frozen data; one YAML per preset in `config/model`."""
+
+from collections.abc import Mapping
+import dataclasses
+from dataclasses import dataclass
+import functools
+from pathlib import Path
+import types
+import typing
+from typing import Any
+from typing import Literal
+
+import yaml
+
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.resources import resource
+from hyperseg_core.resources import resource_names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneConfig:
+    """The encoder *b* and the reduction of its taps."""
+
+    name: str
+    """Name of the network in timm."""
+    nominal_size: int
+    """Image side that the fixed "SAME" padding is computed for [px] (SPEC: trap padding)."""
+    tap_scales: tuple[float, ...]
+    """Channel scale of each tap, fine to coarse; at 1.0 a tap passes without a layer."""
+    drop_path: float = 0.2
+    """Drop-connect rate of the deepest block while training, 0 to 1."""
+    dropout: float = 0.2
+    """Dropout on the head features while training, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContextHeadConfig:
+    """The context head *h*, which turns the coarsest features into the signal."""
+
+    kind: Literal['halved', 'full'] = 'halved'
+    """`halved`: C/2 channels inside (CamVid, Cityscapes); `full`: C channels (VOC)."""
+    levels: int = 2
+    """Resolutions it works on; inputs are multiples of 32 * 2 ** (levels - 1) px."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """The primary network, whose convolution weights are all dynamic."""
+
+    kernel_sizes: tuple[int, ...]
+    """Kernel side per level, coarse to fine: 1 (pointwise) or 3 (inverted residual)."""
+    channels: tuple[int, ...] | None
+    """Output channels of every level but the last; None: those of the level's own tap."""
+    groups: tuple[int, ...]
+    """Groups of each weight mapper; a unified mapper has one entry."""
+    expansion: int = 2
+    """Hidden channels of an inverted residual, as a multiple of its input's."""
+    slices: Literal['overlapping', 'consecutive'] = 'overlapping'
+    """Whether mappers read the signal from channel 0 each, or one after the other."""
+    halo: Literal['own', 'neighbour'] = 'own'
+    """Whose weights made the values in the halo of a 3x3 step (SPEC: trap halos)."""
+    unified_from: int | None = None
+    """First level of those whose weights one mapper makes in one go; None: one mapper each."""
+
+    def __post_init__(self) -> None:
+        """Check that the levels fit each other.
+
+        Raises:
+            ConfigError: If lengths, kernel sizes or the unified level do not fit.
+        """
+        levels = len(self.kernel_sizes)
+        if not set(self.kernel_sizes) <= {1, 3}:
+            msg = f'Decoder kernel sizes {self.kernel_sizes} must each be 1 or 3.'
+            raise ConfigError(msg)
+        if self.channels is not None and len(self.channels) != levels - 1:
+            msg = (
+                f'Decoder has {levels} levels but {len(self.channels)} channel counts; give '
+                f'{levels - 1}: the last level has as many channels as there are classes.'
+            )
+            raise ConfigError(msg)
+        mappers = levels if self.unified_from is None else self.unified_from + 1
+        if len(self.groups) != mappers:
+            msg = f'Decoder has {mappers} weight mappers but {len(self.groups)} group counts.'
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """A whole network."""
+
+    name: str
+    """Name of the preset it came from."""
+    num_classes: int
+    """Channels of the logits; the published CamVid presets have 12 (11 and void)."""
+    size: tuple[int, int]
+    """Input size that it is meant for, height and width [px]."""
+    mean: tuple[float, float, float]
+    """Mean of RGB that inputs are normalised with, in units of full scale."""
+    std: tuple[float, float, float]
+    """Standard deviation of RGB, in units of full scale."""
+    backbone: BackboneConfig
+    context_head: ContextHeadConfig
+    decoder: DecoderConfig
+
+    def __post_init__(self) -> None:
+        """Check the class count.
+
+        Raises:
+            ConfigError: If `num_classes` cannot be stored in a label image.
+        """
+        if not 1 <= self.num_classes <= 255:
+            msg = (
+                f'num_classes is {self.num_classes}, but must be 1 to 255: id 255 of a label '
+                f'image means unlabelled.'
+            )
+            raise ConfigError(msg)
+
+    @property
+    def stride(self) -> int:
+        """The number that both input sides must be multiples of [px]."""
+        return int(32 * 2 ** (self.context_head.levels - 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that `config_from_dict` reads back."""
+        return dataclasses.asdict(self)
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of the shipped presets, sorted."""
+    return resource_names('config', 'model', suffix='.yaml')
+
+
+def load_config(preset_or_path: str | Path, *, num_classes: int | None = None) -> ModelConfig:
+    """Read a preset by name, or a model YAML by path.
+
+    Raises:
+        ConfigError: If there is no such preset or file, or its content does not fit.
+    """
+    path = Path(preset_or_path)
+    if path.suffix not in {'.yaml', '.yml'}:
+        if str(preset_or_path) not in preset_names():
+            msg = (
+                f'Unknown preset {str(preset_or_path)!r}; known: {", ".join(preset_names())}. '
+                f'For a network of your own, give the path of its YAML file.'
+            )
+            raise ConfigError(msg)
+        path = resource('config', 'model', f'{preset_or_path}.yaml')
+    try:
+        data = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as err:
+        msg = f'{path} is not valid YAML: {err}.'
+        raise ConfigError(msg) from err
+    if num_classes is not None and isinstance(data, dict):
+        data['num_classes'] = num_classes
+    return config_from_dict(data, origin=str(path))
+
+
+def config_from_dict(data: object, *, origin: str = 'model configuration') -> ModelConfig:
+    """Build a `ModelConfig` from plain nested data.
+
+    Raises:
+        ConfigError: For an unknown or missing key or a wrong type, with its dotted name.
+    """
+    return typing.cast('ModelConfig', build_dataclass(ModelConfig, data, origin=origin))
+
+
+def build_dataclass(cls: type, data: object, *, origin: str, prefix: str = '') -> Any:
+    """Build a frozen dataclass, and those nested in it, from plain data.
+
+    Raises:
+        ConfigError: For an unknown or missing key or a wrong type, with its dotted name.
+    """
+    if not isinstance(data, Mapping):
+        msg = f'{origin}: {prefix or "the file"} must be a mapping, not {type(data).__name__}.'
+        raise ConfigError(msg)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in data:
+        if key not in fields:
+            msg = f'{origin}: unknown key {prefix + str(key)!r}; known: {", ".join(fields)}.'
+            raise ConfigError(msg)
+    hints = _type_hints(cls)
+    values = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _convert(hints[name], data[name], origin, prefix + name)
+        elif field.default is dataclasses.MISSING and (
+            field.default_factory is dataclasses.MISSING
+        ):
+            msg = f'{origin}: key {prefix + name!r} is missing.'
+            raise ConfigError(msg)
+    return cls(**values)
+
+
+@functools.cache
+def _type_hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _convert(hint: Any, value: Any, origin: str, name: str) -> Any:
+    """Check one value against its annotation; lists become tuples, integers floats."""
+    arguments = typing.get_args(hint)
+    kind = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return build_dataclass(typing.cast('type', hint), value, origin=origin, prefix=f'{name}.')
+    if kind in {types.UnionType, typing.Union}:
+        if value is None and type(None) in arguments:
+            return None
+        rest = [argument for argument in arguments if argument is not type(None)]
+        return _convert(rest[0], value, origin, name)
+    if kind is tuple and isinstance(value, list | tuple):
+        if arguments[-1] is not Ellipsis and len(arguments) != len(value):
+            msg = f'{origin}: {name!r} has {len(value)} items but needs {len(arguments)}.'
+            raise ConfigError(msg)
+        return tuple(_convert(arguments[0], item, origin, name) for item in value)
+    if kind is Literal and value in arguments:
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint):
+        return value
+    expected = ' | '.join(map(repr, arguments)) if kind is Literal else str(hint)
+    msg = f'{origin}: {name!r} is {value!r}, expected {expected}.'
+    raise ConfigError(msg)

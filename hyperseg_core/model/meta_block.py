@@ -1,0 +1,170 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Meta blocks m_i: one level of the decoder, with weights that the signal brings.
+
+HyperSeg (CVPR 2021), figure 2: a weight mapping network w_i turns the signal into the weights
+of a patch-wise convolution or of a patch-wise inverted residual.
+
+Shape suffixes used in this file:
+    B batch, C channels, H/W map height/width [px], R/Q patch-grid rows/columns, U/V patch
+    height/width [px], D dynamic weights per patch, N = B R Q.
+"""
+
+from collections.abc import Sequence
+import itertools
+
+from torch import nn
+from torch import Tensor
+
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.model.patchwise import convolve_patches
+from hyperseg_core.model.patchwise import merge_patches
+from hyperseg_core.model.patchwise import split_patches
+from hyperseg_core.model.patchwise import weights_per_patch
+
+
+def divide_signal(channels: int, sizes: Sequence[int], unit: int) -> tuple[int, ...]:
+    """Share the signal's channels among weight mappers in proportion to their output.
+
+    Mappers of equal size share evenly. The groups of equals, largest total first, take whole
+    units, rounded down but at least one each; the last group takes what is left.
+
+    Args:
+        channels: Channels of the signal; a multiple of `unit`.
+        sizes: Number of dynamic weights of each mapper.
+        unit: Channels that are not divided further.
+
+    Returns:
+        Channels for each mapper.
+
+    Raises:
+        ConfigError: If there are fewer units than mappers.
+    """
+    units = channels // unit
+    ratio = units / sum(sizes)
+    members = {size: [i for i, other in enumerate(sizes) if other == size] for size in set(sizes)}
+    groups = sorted(members.items(), key=lambda item: -item[0] * len(item[1]))
+    widths = [0] * len(sizes)
+    left = units
+    for position, (size, indices) in enumerate(groups):
+        is_last = position == len(groups) - 1
+        each = (left if is_last else int(size * len(indices) * ratio)) // len(indices)
+        each = max(each, 1)
+        left -= each * len(indices)
+        for index in indices:
+            widths[index] = each * unit
+    if left < 0:
+        msg = (
+            f'The signal has {channels} channels, {units} units of {unit}: too few for '
+            f'{len(sizes)} weight mappers; use fewer groups.'
+        )
+        raise ConfigError(msg)
+    return tuple(widths)
+
+
+class WeightMapper(nn.Module):
+    """w_i: a grouped, bias-free 1x1 convolution from a slice of the signal to a weight map."""
+
+    def __init__(self, offset: int, width: int, num_dynamic_weights: int, groups: int) -> None:
+        """Create the mapper.
+
+        Args:
+            offset: First channel of the signal that it reads.
+            width: Channels of the signal that it reads.
+            num_dynamic_weights: Weights per patch that it makes.
+            groups: Groups of the convolution; its outputs are padded to a multiple of them.
+        """
+        super().__init__()
+        self.offset = offset
+        self.width = width
+        self.num_dynamic_weights = num_dynamic_weights
+        padded = -(-num_dynamic_weights // groups) * groups
+        self.conv = nn.Conv2d(width, padded, 1, groups=groups, bias=False)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Map the signal (B, S, R, Q) to a weight map (B, D, R, Q)."""
+        weight_map = self.conv(signal[:, self.offset : self.offset + self.width])
+        return weight_map[:, : self.num_dynamic_weights]
+
+
+class ChannelBias(nn.Module):
+    """Adds a constant to each channel: what is left of a batch norm whose scale was folded."""
+
+    def __init__(self, bias: Tensor) -> None:
+        """Hold `bias`, (C)."""
+        super().__init__()
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Add the bias to (N, C, H, W)."""
+        return x_NCHW + self.bias[:, None, None]
+
+
+class PointwiseMetaBlock(nn.Module):
+    """Patch-wise 1x1 convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        """Create the static layers."""
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm2d(out_channels)])
+        self.activation = nn.ReLU()
+        self.split = (in_channels * out_channels,)
+
+    def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:
+        """Apply to a map (B, C_in, H, W) with weights (B, D, R, Q): (B, C_out, H, W)."""
+        weights_BRQD = weights_per_patch(weight_map)
+        patches_BRQCUV = split_patches(x_BCHW, (weights_BRQD.shape[1], weights_BRQD.shape[2]))
+        out_BRQCUV = convolve_patches(patches_BRQCUV, weights_BRQD, kernel_size=1)
+        return self.activation(_on_patches(self.norms[0], merge_patches(out_BRQCUV)))
+
+
+class InvertedResidualMetaBlock(nn.Module):
+    """Patch-wise inverted residual: 1x1, depthwise 3x3, 1x1, each with a batch norm.
+
+    The weight vector holds, in order, (hidden, in), (hidden, 3, 3), (out, hidden).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, expansion: int, halo: str
+    ) -> None:
+        """Create the static layers; `halo` is explained in `DecoderConfig`."""
+        super().__init__()
+        hidden = in_channels * expansion
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(channels) for channels in (hidden, hidden, out_channels)
+        )
+        self.activation = nn.ReLU6()
+        self.split = (in_channels * hidden, hidden * 9, hidden * out_channels)
+        self.is_residual = in_channels == out_channels
+        self.has_own_halo = halo == 'own'
+
+    def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:
+        """Apply to a map (B, C_in, H, W) with weights (B, D, R, Q): (B, C_out, H, W)."""
+        weights_BRQD = weights_per_patch(weight_map)
+        grid = (weights_BRQD.shape[1], weights_BRQD.shape[2])
+        expand, depthwise, project = weights_BRQD.split(self.split, dim=-1)
+        halo = 1 if self.has_own_halo else 0
+        x = convolve_patches(split_patches(x_BCHW, grid, halo=halo), expand, kernel_size=1)
+        x = self.activation(_on_patches(self.norms[0], x))
+        if not self.has_own_halo:
+            x = split_patches(merge_patches(x), grid, halo=1)
+        x = convolve_patches(x, depthwise, kernel_size=3, depthwise=True)
+        x = self.activation(_on_patches(self.norms[1], x))
+        x = _on_patches(self.norms[2], convolve_patches(x, project, kernel_size=1))
+        merged_BCHW = merge_patches(x)
+        return x_BCHW + merged_BCHW if self.is_residual else merged_BCHW
+
+
+MetaBlock = PointwiseMetaBlock | InvertedResidualMetaBlock
+
+
+def _on_patches(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a per-channel layer to maps (B, C, H, W) or patches (B, R, Q, C, U, V)."""
+    x_NCUV = x.reshape(-1, *x.shape[-3:])
+    out: Tensor = norm(x_NCUV).view(x.shape)
+    return out
+
+
+def slice_offsets(widths: Sequence[int], *, consecutive: bool) -> tuple[int, ...]:
+    """Return the first signal channel of each mapper (SPEC: trap offsets)."""
+    return tuple(itertools.accumulate((0, *widths[:-1]))) if consecutive else (0,) * len(widths)
