@@ -2,22 +2,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """HyperSeg: the network, its training and its inference, without ROS."""
 
+from hyperseg_core.checkpoint import Checkpoint
+from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
-from hyperseg_core.model.hyperseg import build_model
+from hyperseg_core.evaluation import Scores
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.labels import load_labels
 from hyperseg_core.model.hyperseg import HyperSeg
+from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.published import import_published
 
 __all__ = [
+    'Checkpoint',
     'CheckpointError',
     'ConfigError',
     'EngineError',
     'HyperSeg',
     'HyperSegError',
     'InputError',
+    'LabelSet',
+    'Scores',
     'build_model',
     'import_published',
+    'load_checkpoint',
+    'load_labels',
+    'save_checkpoint',
 ]

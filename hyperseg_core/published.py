@@ -11,14 +11,14 @@ from pathlib import Path
 import re
 from typing import Any
 
-from torch import nn
 from torch import Tensor
+from torch import nn
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import load_config
-from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.model.hyperseg import HyperSeg
+from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.tensor_files import read_pickle
 
 PUBLISHED_PRESETS = ('camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'vocsbd-l')
@@ -28,7 +28,12 @@ _BLOCK_LAYERS = {
     '_se_reduce': 'se.conv_reduce',
     '_se_expand': 'se.conv_expand',
 }
-_TRUNK_LAYERS = {'_conv_stem': 'conv_stem', '_bn0': 'bn1', '_conv_head': 'conv_head', '_bn1': 'bn2'}
+_TRUNK_LAYERS = {
+    '_conv_stem': 'conv_stem',
+    '_bn0': 'bn1',
+    '_conv_head': 'conv_head',
+    '_bn1': 'bn2',
+}
 _MAX_LISTED = 6
 
 
@@ -156,7 +161,11 @@ def published_names(model: HyperSeg) -> dict[str, str]:
 
 
 def _flat_block_indices(stages: nn.Module) -> dict[tuple[int, int], int]:
-    pairs = [(s, b) for s, stage in enumerate(stages.children()) for b in range(len(list(stage.children())))]
+    pairs = [
+        (s, b)
+        for s, stage in enumerate(stages.children())
+        for b in range(len(list(stage.children())))
+    ]
     return {pair: index for index, pair in enumerate(pairs)}
 
 

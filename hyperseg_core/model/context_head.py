@@ -7,8 +7,8 @@ A small U-Net whose lowest map is averaged over space, so that every patch knows
 """
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.model.config import ContextHeadConfig

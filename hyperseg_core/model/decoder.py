@@ -8,17 +8,17 @@ HyperSeg (CVPR 2021), section 3.2 and figure 2.
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.model.config import DecoderConfig
-from hyperseg_core.model.meta_block import divide_signal
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
 from hyperseg_core.model.meta_block import MetaBlock
 from hyperseg_core.model.meta_block import PointwiseMetaBlock
-from hyperseg_core.model.meta_block import slice_offsets
 from hyperseg_core.model.meta_block import WeightMapper
+from hyperseg_core.model.meta_block import divide_signal
+from hyperseg_core.model.meta_block import slice_offsets
 from hyperseg_core.model.patchwise import positional_encoding
 
 
@@ -111,7 +111,9 @@ def _weight_mappers(
         head = config.unified_from
         sizes = [*sizes[:head], sum(sizes[head:])]
     # Only the published VOC mapper rounds sizes up to its groups before it divides (SPEC 4).
-    weights = [-(-size // groups) * groups for size, groups in zip(sizes, config.groups, strict=True)]
+    weights = [
+        -(-size // groups) * groups for size, groups in zip(sizes, config.groups, strict=True)
+    ]
     shares = weights if config.halo == 'neighbour' else sizes
     widths = divide_signal(signal_channels, shares, max(config.groups))
     offsets = slice_offsets(widths, consecutive=config.slices == 'consecutive')

@@ -10,8 +10,8 @@ channel's weights, and c stays as a bias.
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 
 from hyperseg_core.model.context_head import ContextHead
 from hyperseg_core.model.decoder import Decoder
@@ -102,5 +102,3 @@ def _fuse_meta_block(block: MetaBlock, conv: nn.Conv2d, first_row: int) -> int:
             block.norms[index] = ChannelBias(shift.to(rows.dtype))
         row += size
     return row
-
-

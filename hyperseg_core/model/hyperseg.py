@@ -6,17 +6,16 @@ Nirkin, Wolf, Hassner, CVPR 2021 (arXiv 2012.11582), figure 2.
 """
 
 from pathlib import Path
-from typing import Self
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 
 from hyperseg_core.errors import InputError
 from hyperseg_core.model.backbone import Backbone
 from hyperseg_core.model.backbone import load_pretrained
-from hyperseg_core.model.config import load_config
 from hyperseg_core.model.config import ModelConfig
+from hyperseg_core.model.config import load_config
 from hyperseg_core.model.context_head import ContextHead
 from hyperseg_core.model.decoder import Decoder
 from hyperseg_core.model.decoder import upsample
@@ -58,7 +57,7 @@ class HyperSeg(nn.Module):
         logits = self.decoder([images, *taps], signal)
         return upsample(logits, (images.shape[-2], images.shape[-1]))
 
-    def fuse(self) -> Self:
+    def fuse(self) -> 'HyperSeg':
         """Fold every batch norm into its neighbours, in place, for inference.
 
         The dynamic convolutions' scales go into their weight mappers, what remains is a bias.
@@ -74,7 +73,7 @@ def check_images(images: Tensor, stride: int) -> None:
     Raises:
         InputError: With the nearest sizes that would do, if the sides are the problem.
     """
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.compiler.is_exporting() or torch.compiler.is_compiling():
         return
     if images.dim() != 4 or images.shape[1] != 3 or images.shape[0] == 0:
         msg = (

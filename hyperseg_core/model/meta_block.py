@@ -13,8 +13,8 @@ Shape suffixes used in this file:
 from collections.abc import Sequence
 import itertools
 
-from torch import nn
 from torch import Tensor
+from torch import nn
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.patchwise import convolve_patches
@@ -124,9 +124,7 @@ class InvertedResidualMetaBlock(nn.Module):
     The weight vector holds, in order, (hidden, in), (hidden, 3, 3), (out, hidden).
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, expansion: int, halo: str
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, halo: str) -> None:
         """Create the static layers; `halo` is explained in `DecoderConfig`."""
         super().__init__()
         hidden = in_channels * expansion

@@ -1,0 +1,42 @@
+# The commands of README and CI.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where ROS is installed, its own packages are used instead of the wheels.
+ifdef ROS_DISTRO
+EXTRAS := onnx,openvino,train,dev
+VENV_FLAGS := --system-site-packages
+else
+EXTRAS := ros,onnx,openvino,train,dev
+VENV_FLAGS :=
+endif
+
+.PHONY: setup test lint demo bench train-default
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: setup.py package.xml
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[$(EXTRAS)]"
+	touch $@
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks README.md
+
+demo: setup
+	$(BIN)/python -m hyperseg_ros.demo $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
+	  $(if $(IMAGES),--images $(IMAGES)) $(if $(CAMERA),--camera $(CAMERA)) \
+	  $(if $(TOPIC),--topic $(TOPIC)) $(DEMO_OPTIONS)
+
+bench: setup
+	$(BIN)/python benchmarks/bench_model.py
+
+train-default: setup
+	$(BIN)/hyperseg train --config config/train/default.yaml --resume true

@@ -1,0 +1,250 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: one safetensors file that says everything about the network in it.
+
+The header holds, as JSON strings: format version, model configuration, labels with colours,
+preprocessing, provenance and scores, and a digest over all of it and the tensors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors import safe_open
+from safetensors.torch import save
+import torch
+from torch import Tensor
+
+from hyperseg_core.errors import CheckpointError
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.model.config import config_from_dict
+from hyperseg_core.model.hyperseg import HyperSeg
+from hyperseg_core.model.hyperseg import build_model
+from hyperseg_core.resources import resource
+from hyperseg_core.resources import resource_names
+
+FORMAT_VERSION = 1
+_FORMAT = 'hyperseg-checkpoint'
+_JSON_KEYS = ('model', 'labels', 'preprocessing', 'provenance', 'scores')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A network and what is known about it."""
+
+    model: HyperSeg
+    """In evaluation mode, float32, on the CPU."""
+    labels: LabelSet
+    provenance: Mapping[str, Any]
+    """Source, licence, data, recipe, revision, date."""
+    scores: Mapping[str, Any]
+    """Scores by the split they were measured on."""
+    digest: str
+    """SHA-256 over metadata and tensors, hexadecimal."""
+
+    @property
+    def void_outputs(self) -> int:
+        """Number of outputs beyond the label set: void, published as unlabelled."""
+        return self.model.config.num_classes - len(self.labels)
+
+
+def check_labels(num_classes: int, labels: LabelSet) -> None:
+    """Check that a network's outputs are the label set's classes, or those and void.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if num_classes - len(labels) not in {0, 1}:
+        msg = (
+            f'The network has {num_classes} classes but label set {labels.name!r} has '
+            f'{len(labels)}; use a label set with {num_classes}, or build the network with '
+            f'`num_classes={len(labels)}`.'
+        )
+        raise ConfigError(msg)
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: HyperSeg,
+    labels: LabelSet,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write a checkpoint, at once or not at all.
+
+    Args:
+        path: Where to, ending in .safetensors.
+        model: The network, not fused.
+        labels: What its outputs mean.
+        provenance: Source, licence, data, recipe, revision, date: anything that JSON can hold.
+        scores: Scores by split.
+        half: Store float16 instead of float32.
+
+    Raises:
+        ConfigError: If labels and network do not fit, or the network was fused.
+    """
+    path = Path(path)
+    check_labels(model.config.num_classes, labels)
+    state = {
+        key: value.detach().cpu().contiguous()
+        for key, value in model.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
+    if 'backbone.bn1.weight' not in state:
+        msg = 'The network was fused, which cannot be undone; save it before `fuse()`.'
+        raise ConfigError(msg)
+    if half:
+        state = {key: value.half() for key, value in state.items()}
+    config = model.config
+    described = {
+        'model': config.to_dict(),
+        'labels': labels.to_dict(),
+        'preprocessing': {
+            'colour_order': 'RGB',
+            'mean': config.mean,
+            'std': config.std,
+            'size': config.size,
+        },
+        'provenance': dict(provenance or {}),
+        'scores': dict(scores or {}),
+    }
+    metadata = {'format': _FORMAT, 'format_version': str(FORMAT_VERSION)}
+    metadata |= {key: json.dumps(value, sort_keys=True) for key, value in described.items()}
+    metadata['digest'] = digest(state, metadata)
+    write_atomically(path, save(state, metadata))
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it: a full disk leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        with temporary.open('wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Return the SHA-256 over metadata and tensors, hexadecimal."""
+    hasher = hashlib.sha256()
+    for key in sorted(set(metadata) - {'digest'}):
+        hasher.update(f'{key}={metadata[key]}\n'.encode())
+    for key in sorted(state):
+        tensor = state[key].contiguous()
+        hasher.update(f'{key}:{tensor.dtype}:{tuple(tensor.shape)}\n'.encode())
+        hasher.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def checkpoint_path(path_or_name: str | Path) -> Path:
+    """Return the file of a shipped checkpoint by name, or the path that was given.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+    """
+    path = Path(path_or_name).expanduser()
+    if path.is_file():
+        return path
+    shipped = resource_names('checkpoints', suffix='.safetensors')
+    if str(path_or_name) in shipped:
+        return resource('checkpoints', f'{path_or_name}.safetensors')
+    msg = (
+        f'No checkpoint {str(path_or_name)!r}: neither a file nor one of those shipped '
+        f'({", ".join(shipped)}).'
+    )
+    raise FileNotFoundError(msg)
+
+
+def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
+    """Rebuild a network from its file alone.
+
+    Args:
+        path_or_name: A file, or the name of a shipped checkpoint: `default`.
+
+    Raises:
+        CheckpointError: If the file is truncated, foreign, of another version or was changed.
+        FileNotFoundError: If there is no such file.
+    """
+    path = checkpoint_path(path_or_name)
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = dict(file.metadata() or {})
+            state = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as err:
+        msg = (
+            f'{path} is truncated or no safetensors file ({err}). Copy it again; a published '
+            f'.pth needs `hyperseg import-published` first.'
+        )
+        raise CheckpointError(msg) from err
+    _check_header(path, metadata)
+    if digest(state, metadata) != metadata['digest']:
+        msg = (
+            f'{path} was changed after it was saved: its content does not match its digest. Copy '
+            f'it again from where it came.'
+        )
+        raise CheckpointError(msg)
+    parts = {key: json.loads(metadata[key]) for key in _JSON_KEYS}
+    config = config_from_dict(parts['model'], origin=f'{path}, model')
+    labels = LabelSet.from_dict(parts['labels'], origin=f'{path}, labels')
+    check_labels(config.num_classes, labels)
+    model = build_model(config)
+    _load_strictly(path, model, state)
+    return Checkpoint(
+        model=model.eval(),
+        labels=labels,
+        provenance=parts['provenance'],
+        scores=parts['scores'],
+        digest=metadata['digest'],
+    )
+
+
+def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
+    if metadata.get('format') != _FORMAT:
+        msg = (
+            f'{path} is a safetensors file, but no hyperseg checkpoint. Published weights need '
+            f'`hyperseg import-published` first.'
+        )
+        raise CheckpointError(msg)
+    version = metadata.get('format_version')
+    if version != str(FORMAT_VERSION):
+        msg = (
+            f'{path} has format version {version}, but this release reads version '
+            f'{FORMAT_VERSION}; install the release of hyperseg_ros that wrote it.'
+        )
+        raise CheckpointError(msg)
+    missing = [key for key in (*_JSON_KEYS, 'digest') if key not in metadata]
+    if missing:
+        msg = f'{path} lacks the metadata {", ".join(missing)}; export it again.'
+        raise CheckpointError(msg)
+
+
+def _load_strictly(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> None:
+    own = {k: v for k, v in model.state_dict().items() if not k.endswith('num_batches_tracked')}
+    missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    if missing or unexpected:
+        msg = (
+            f'{path} does not fit the network that it describes: {len(missing)} missing '
+            f'{missing[:5]}, {len(unexpected)} unexpected {unexpected[:5]}. Export it again.'
+        )
+        raise CheckpointError(msg)
+    for key, value in own.items():
+        if value.shape != state[key].shape:
+            msg = (
+                f'{path}: {key} has shape {tuple(state[key].shape)}, but the network that it '
+                f'describes needs {tuple(value.shape)}. Export it again.'
+            )
+            raise CheckpointError(msg)
+        value.copy_(state[key])

@@ -1,0 +1,66 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of `hyperseg` that need no ROS: options from signatures, errors in one line."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import logging
+import sys
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from hyperseg_core.errors import HyperSegError
+
+Command = Callable[..., int | None]
+Loader = Callable[[], Command]
+"""Imports a command when it is asked for: `hyperseg --help` need not wait for torch."""
+
+
+def _import_published() -> Command:
+    from hyperseg_core.commands.import_published import import_published_command
+
+    return import_published_command
+
+
+COMMANDS: Mapping[str, tuple[str, Loader]] = {
+    'import-published': ('Turn a published .pth into a checkpoint.', _import_published),
+}
+
+
+def run(arguments: list[str], commands: Mapping[str, tuple[str, Loader]]) -> int:
+    """Run one command; returns the exit status: 0, 1 where it says so, 2 on an error."""
+    logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
+    if not arguments or arguments[0] in {'-h', '--help'}:
+        print(_overview(commands))  # noqa: T201
+        return 0
+    name, *rest = arguments
+    if name not in commands:
+        print(f'hyperseg: no command {name!r}.\n{_overview(commands)}', file=sys.stderr)  # noqa: T201
+        return 2
+    help_text, loader = commands[name]
+    try:
+        command = loader()
+        options = parse(command, rest, program=f'hyperseg {name}', help_text=help_text)
+        return command(**options) or 0
+    except (HyperSegError, OSError) as error:
+        print(f'hyperseg {name}: {error}', file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        print(f'hyperseg {name}: interrupted.', file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def parse(
+    command: Command, arguments: list[str], *, program: str, help_text: str
+) -> dict[str, Any]:
+    """Read the options that a command's signature and docstring describe."""
+    parser = ArgumentParser(prog=program, description=help_text)
+    parser.add_function_arguments(command, as_positional=True)
+    parsed = parser.parse_args(arguments)
+    return dict(parser.instantiate_classes(parsed).items())
+
+
+def _overview(commands: Mapping[str, tuple[str, Loader]]) -> str:
+    lines = [f'  {name:18}{text}' for name, (text, _) in commands.items()]
+    return '\n'.join(('usage: hyperseg COMMAND [options]; COMMAND is one of', *lines))

@@ -1,0 +1,162 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every data set is: a list of samples, each an image with its labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperseg_core.errors import InputError
+from hyperseg_core.labels import LabelSet
+
+Image = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+
+
+class SegmentationData(Protocol):
+    """A split of a data set."""
+
+    labels: LabelSet
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def name(self, index: int) -> str:
+        """Return what an error message calls a sample: its files."""
+
+    def load(self, index: int) -> tuple[Image, Labels]:
+        """Return an image (H, W, 3) uint8 RGB and labels (H, W) uint8, 255 = ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The files of one sample."""
+
+    image: Path
+    labels: Path
+
+
+class FilePairs:
+    """A split whose samples are pairs of image and label files."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        labels: LabelSet,
+        *,
+        lookup: NDArray[np.uint8] | None = None,
+        from_colours: bool = False,
+    ) -> None:
+        """Describe the split.
+
+        Args:
+            pairs: The files.
+            labels: What the ids mean.
+            lookup: Table from the files' ids to ours, (256,); None keeps ids below the number of
+                classes and ignores the others.
+            from_colours: Whether label files hold the label set's colours instead of ids.
+        """
+        self.labels = labels
+        self._pairs = tuple(pairs)
+        keep = np.full(256, 255, np.uint8)
+        keep[: len(labels)] = np.arange(len(labels))
+        self._lookup = keep if lookup is None else lookup
+        self._colour_keys = _colour_keys(labels.palette()[: len(labels)]) if from_colours else None
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._pairs)
+
+    def name(self, index: int) -> str:
+        """Return the sample's two file names."""
+        pair = self._pairs[index]
+        return f'{pair.image} with {pair.labels}'
+
+    def pair(self, index: int) -> Pair:
+        """Return the sample's files."""
+        return self._pairs[index]
+
+    def raw_labels(self, index: int) -> Labels:
+        """Return the ids as the file has them, colours already turned into ids.
+
+        Raises:
+            InputError: If the file cannot be read.
+        """
+        path = self._pairs[index].labels
+        if self._colour_keys is None:
+            return read_ids(path)
+        keys = _colour_keys(read_rgb(path))
+        ids = np.full(keys.shape, 255, np.uint8)
+        for class_id, key in enumerate(self._colour_keys):
+            ids[keys == key] = class_id
+        return ids
+
+    def load(self, index: int) -> tuple[Image, Labels]:
+        """Read a sample.
+
+        Raises:
+            InputError: If a file cannot be read, or the two differ in size.
+        """
+        pair = self._pairs[index]
+        image, labels = read_rgb(pair.image), self._lookup[self.raw_labels(index)]
+        if image.shape[:2] != labels.shape:
+            msg = (
+                f'{pair.image} is {image.shape[0]} x {image.shape[1]} px but its labels '
+                f'{pair.labels} are {labels.shape[0]} x {labels.shape[1]} px; they must be equal.'
+            )
+            raise InputError(msg)
+        return image, labels
+
+
+def _colour_keys(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Pack RGB, (..., 3), into one number per colour."""
+    wide = colours.astype(np.uint32)
+    return wide @ np.array((65536, 256, 1), np.uint32)
+
+
+def read_rgb(path: Path) -> Image:
+    """Read an image file as (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: If it is missing or no image.
+    """
+    image = _read(path, cv2.IMREAD_COLOR)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def read_ids(path: Path) -> Labels:
+    """Read a PNG of ids as (H, W) uint8; palette images give their indices.
+
+    Raises:
+        InputError: If it is missing, no image, or a colour image.
+    """
+    from PIL import Image as PillowImage
+    from PIL import UnidentifiedImageError
+
+    try:
+        # Pillow, because OpenCV turns palette images into colours.
+        with PillowImage.open(path) as file:
+            ids = np.asarray(file)
+    except (OSError, UnidentifiedImageError) as err:
+        msg = f'Cannot read the label image {path} ({err}).'
+        raise InputError(msg) from err
+    if ids.ndim != 2 or ids.dtype != np.uint8:
+        msg = (
+            f'{path} has shape {ids.shape} and type {ids.dtype}, expected one 8-bit channel of '
+            f'ids; colour labels need `labels_are_colours: true`.'
+        )
+        raise InputError(msg)
+    return ids
+
+
+def _read(path: Path, flags: int) -> Image:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        msg = f'Cannot read the image {path}: it is {"damaged" if path.exists() else "missing"}.'
+        raise InputError(msg)
+    return image.astype(np.uint8, copy=False)

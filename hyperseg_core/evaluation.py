@@ -1,0 +1,70 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From label maps to scores: an integer confusion matrix and what follows from it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperseg_core.labels import IGNORE_ID
+
+Matrix = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of a confusion matrix, as fractions in [0, 1].
+
+    Classes that occur neither in the labels nor in the prediction have no IoU (NaN) and are left
+    out of the mean.
+    """
+
+    mean_iou: float
+    per_class_iou: tuple[float, ...]
+    pixel_accuracy: float
+
+    @staticmethod
+    def from_confusion(matrix: Matrix) -> 'Scores':
+        """Score a matrix of pixel counts as `confusion_matrix` returns it, (N, N + 1)."""
+        num_classes = matrix.shape[0]
+        hits = np.diag(matrix).astype(np.float64)
+        union = matrix[:, :num_classes].sum(0) + matrix.sum(1) - hits
+        with np.errstate(invalid='ignore', divide='ignore'):
+            iou = hits / union
+            accuracy = hits.sum() / matrix.sum()
+        mean = float(np.nanmean(iou)) if np.isfinite(iou).any() else float('nan')
+        return Scores(mean, tuple(iou.tolist()), float(accuracy))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; NaN becomes None, as JSON has no NaN."""
+        return {
+            'mean_iou': _or_none(self.mean_iou),
+            'per_class_iou': [_or_none(value) for value in self.per_class_iou],
+            'pixel_accuracy': _or_none(self.pixel_accuracy),
+        }
+
+
+def _or_none(value: float) -> float | None:
+    return round(value, 6) if np.isfinite(value) else None
+
+
+def confusion_matrix(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int
+) -> Matrix:
+    """Count pixels by true and predicted class.
+
+    Args:
+        truth: Ids, any shape; 255 is not counted.
+        prediction: Ids, same shape; those that are no class count as a miss.
+        num_classes: N.
+
+    Returns:
+        (N, N + 1): rows the truth, columns the prediction, the last one no class.
+    """
+    known = truth != IGNORE_ID
+    predicted = np.minimum(prediction[known], num_classes).astype(np.int64)
+    flat = truth[known].astype(np.int64) * (num_classes + 1) + predicted
+    counts = np.bincount(flat, minlength=num_classes * (num_classes + 1))
+    return counts.reshape(num_classes, num_classes + 1)

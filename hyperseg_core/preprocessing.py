@@ -1,0 +1,76 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a frame to the network's input: the one policy of sizes and normalisation.
+
+Training, evaluation and inference share it: a frame is stretched to the network's size and the
+logits are brought back bilinearly to the frame's size before the argmax (SPEC 6).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.model.config import ModelConfig
+from hyperseg_core.model.hyperseg import nearest_multiple
+
+Size = tuple[int, int]
+
+
+def network_size(frame: Size, config: ModelConfig, size: Size | None = None) -> Size:
+    """Choose the network's input size (height, width) for a frame [px].
+
+    Without `size`, a frame with about as many pixels as the network is meant for is brought to
+    the nearest multiples of its stride; larger or smaller ones are scaled, aspect kept, to the
+    number of pixels that the network is meant for, then to the nearest multiples.
+
+    Args:
+        frame: The frame's height and width [px].
+        config: The network's configuration.
+        size: A size that the user asks for; frames are stretched to it.
+
+    Raises:
+        ConfigError: If `size` is no multiple of the network's stride.
+    """
+    stride = config.stride
+    if size is not None:
+        if size[0] % stride or size[1] % stride or min(size) < stride:
+            fit = tuple(nearest_multiple(side, stride) for side in size)
+            msg = (
+                f'Network size {size[0]} x {size[1]} px must be multiples of {stride} px; use '
+                f'{fit[0]} x {fit[1]} px.'
+            )
+            raise ConfigError(msg)
+        return size
+    scale = (config.size[0] * config.size[1] / (frame[0] * frame[1])) ** 0.5
+    return (
+        nearest_multiple(round(frame[0] * scale), stride),
+        nearest_multiple(round(frame[1] * scale), stride),
+    )
+
+
+def normalise(images: Tensor, config: ModelConfig) -> Tensor:
+    """Normalise RGB images (B, 3, H, W) from 0 to 255: `(x / 255 - mean) / std`, float32."""
+    mean = torch.tensor(config.mean, device=images.device)[:, None, None] * 255
+    std = torch.tensor(config.std, device=images.device)[:, None, None] * 255
+    return (images.float() - mean) / std
+
+
+def resize_frame(frame: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resize a frame (H, W, 3) to `size`: area averaging down, bilinear up."""
+    import cv2
+
+    if frame.shape[:2] == size:
+        return frame
+    shrinks = frame.shape[0] > size[0] * 1.5 and frame.shape[1] > size[1] * 1.5
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(frame, size[::-1], interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+def logits_to_labels(logits: Tensor, size: Size) -> Tensor:
+    """Bring logits (B, N, h, w) to `size` bilinearly and take the classes, (B, H, W) int64."""
+    if tuple(logits.shape[-2:]) != size:
+        logits = functional.interpolate(logits, size, mode='bilinear', align_corners=False)
+    return logits.argmax(1)

