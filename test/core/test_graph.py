@@ -1,0 +1,66 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from reference_case import load_reference_case
+import torch
+from torch.nn import functional
+
+from hyperseg_core import import_published
+from hyperseg_core.inference.graph import bilinear_matrix
+from hyperseg_core.inference.graph import cut_rows
+from hyperseg_core.inference.graph import DeployableGraph
+from hyperseg_core.inference.graph import labels_and_confidence
+from hyperseg_core.inference.graph import merge_rows
+from hyperseg_core.model.patchwise import split_patches
+from hyperseg_core.preprocessing import normalise
+from hyperseg_core.published import PUBLISHED_PRESETS
+
+
+@pytest.mark.parametrize('preset', PUBLISHED_PRESETS)
+@pytest.mark.parametrize('form', ['computed', 'elementwise'])
+def test_both_forms_compute_what_the_network_does(preset: str, form: str) -> None:
+    case = load_reference_case(preset)
+    model = import_published(case.state_dict)
+    # The running statistics were taken on the case's image: other input would overflow.
+    mean, std = (torch.tensor(v)[:, None, None] for v in (model.config.mean, model.config.std))
+    image = ((case.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+    frames = torch.cat((image, image.flip(-1))).permute(0, 2, 3, 1).contiguous()
+    graph = DeployableGraph(
+        model, num_labels=model.config.num_classes, size=frames.shape[1:3], form=form
+    )  # type: ignore[arg-type]
+    with torch.inference_mode():
+        logits = model(normalise(frames.permute(0, 3, 1, 2), model.config))
+        ids, confidence = graph(frames)
+        ours = graph.logits(frames)
+    assert (ours - logits).abs().max() <= 2e-3 * logits.std()
+    assert (ids == logits.argmax(1)).float().mean() >= 0.999
+    expected = 255 * logits.softmax(1).amax(1)
+    assert (confidence.float() - expected).abs().max() <= 2
+
+
+@pytest.mark.parametrize('halo', [0, 1])
+def test_cut_rows_equals_split_patches(halo: int) -> None:
+    features = torch.randn(2, 5, 8, 12)
+    rows = cut_rows(features.permute(0, 2, 3, 1), (2, 3), halo=halo)
+    patches = split_patches(features, (2, 3), halo=halo)
+    expected = patches.permute(0, 1, 2, 4, 5, 3).reshape(rows.shape)
+    assert torch.equal(rows, expected)
+    if halo == 0:
+        assert torch.equal(merge_rows(rows, 2, (2, 3), (8, 12)), features)
+
+
+@pytest.mark.parametrize(('size', 'output'), [(12, 48), (24, 90), (16, 16), (30, 20)])
+def test_bilinear_matrix_is_interpolation(size: int, output: int) -> None:
+    line = torch.randn(1, 1, 1, size)
+    expected = functional.interpolate(line, (1, output), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(line @ bilinear_matrix(size, output).T, expected)
+
+
+def test_labels_and_confidence_of_known_logits() -> None:
+    logits = torch.tensor([[0.0, 3.0], [2.0, 3.0], [1.0, -5.0]]).reshape(1, 3, 1, 2)
+    ids, confidence = labels_and_confidence(logits, 3)
+    assert ids.flatten().tolist() == [1, 0]  # the first of equals wins, as argmax does
+    expected = (255 * logits.softmax(1).amax(1)).round()
+    assert confidence.flatten().tolist() == expected.flatten().tolist()
+    ids, _ = labels_and_confidence(logits, 1)
+    assert ids.flatten().tolist() == [255, 0]
