@@ -8,8 +8,8 @@ halos by unfolding, normalisation and argmax outside the network. It shares the 
 """
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.model.decoder import level_input
@@ -81,9 +81,7 @@ def _per_patch(x: Tensor, weight_map: Tensor, kernel_size: int, halo: int) -> Te
     return _merge(out, batch, grid)
 
 
-def _inverted_residual(
-    block: InvertedResidualMetaBlock, x: Tensor, weight_map: Tensor
-) -> Tensor:
+def _inverted_residual(block: InvertedResidualMetaBlock, x: Tensor, weight_map: Tensor) -> Tensor:
     batch, channels = x.shape[:2]
     grid = (weight_map.shape[-2], weight_map.shape[-1])
     count = batch * grid[0] * grid[1]

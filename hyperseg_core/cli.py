@@ -17,15 +17,73 @@ Loader = Callable[[], Command]
 """Imports a command when it is asked for: `hyperseg --help` need not wait for torch."""
 
 
+def _predict() -> Command:
+    from hyperseg_core.commands.predict import predict_command
+
+    return predict_command
+
+
+def _train() -> Command:
+    from hyperseg_core.commands.train import train_command
+
+    return train_command
+
+
+def _evaluate() -> Command:
+    from hyperseg_core.commands.evaluate import evaluate_command
+
+    return evaluate_command
+
+
 def _import_published() -> Command:
     from hyperseg_core.commands.import_published import import_published_command
 
     return import_published_command
 
 
+def _export() -> Command:
+    from hyperseg_core.commands.deploy import export_command
+
+    return export_command
+
+
+def _build() -> Command:
+    from hyperseg_core.commands.deploy import build_command
+
+    return build_command
+
+
+def _bench() -> Command:
+    from hyperseg_core.commands.bench import bench_command
+
+    return bench_command
+
+
+def _check_data() -> Command:
+    from hyperseg_core.commands.check_data import check_data_command
+
+    return check_data_command
+
+
+def _doctor() -> Command:
+    from hyperseg_core.commands.deploy import doctor_command
+
+    return doctor_command
+
+
 COMMANDS: Mapping[str, tuple[str, Loader]] = {
+    'predict': ('Segment images, a video or a camera.', _predict),
+    'train': ('Train a network by a recipe.', _train),
+    'evaluate': ('Score a checkpoint on a data set.', _evaluate),
     'import-published': ('Turn a published .pth into a checkpoint.', _import_published),
+    'export': ('Write the deployable graph as ONNX.', _export),
+    'build': ('Build an engine ahead of its first use.', _build),
+    'bench': ('Time every engine on this machine.', _bench),
+    'check-data': ('Check the files of a data set.', _check_data),
+    'doctor': ('Say what is installed and what would be chosen.', _doctor),
 }
+_OWN_PARSER = {'train'}
+"""Commands that read their own options: those of a recipe."""
 
 
 def run(arguments: list[str], commands: Mapping[str, tuple[str, Loader]]) -> int:
@@ -41,6 +99,8 @@ def run(arguments: list[str], commands: Mapping[str, tuple[str, Loader]]) -> int
     help_text, loader = commands[name]
     try:
         command = loader()
+        if name in _OWN_PARSER:
+            return command(rest) or 0
         options = parse(command, rest, program=f'hyperseg {name}', help_text=help_text)
         return command(**options) or 0
     except (HyperSegError, OSError) as error:

@@ -6,8 +6,8 @@ All that costs per pixel is in it: layout, normalisation, the network with its b
 folded, the upsampling of the logits, the class and its probability. The decoder computes what
 `hyperseg_core.model` does, laid out for engines: maps and patches are rows of channels, patches
 with their halo are one gather, and the depthwise step sees all patches as channels of one small
-map. The last upsampling is two products with constant matrices. No operator needs a shape that
-depends on data.
+map. The last upsampling is two products with constant matrices where they are small. No operator
+needs a shape that depends on data.
 
 Shape suffixes used in this file:
     B batch, C channels, H/W height/width [px], R/Q patch-grid rows/columns, U/V patch
@@ -18,13 +18,15 @@ import copy
 from typing import Literal
 
 import torch
-from torch import nn
 from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.model.decoder import level_input
+from hyperseg_core.model.decoder import upsample
 from hyperseg_core.model.hyperseg import HyperSeg
+from hyperseg_core.model.meta_block import ChannelBias
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
 from hyperseg_core.model.meta_block import MetaBlock
 
@@ -33,9 +35,18 @@ Form = Literal['computed', 'elementwise']
 the fastest on CPUs, or as nine shifted products, as TensorRT takes no computed kernels."""
 Size = tuple[int, int]
 
+_MAX_UPSAMPLE_PRODUCTS = 200
+"""Products per pixel up to which the last upsampling is done by dense matrices: measured on
+OpenVINO, they beat its interpolation at 128 and lose at 480."""
+
 
 class DeployableGraph(nn.Module):
     """A trained network made ready for an engine, for one input and one output size."""
+
+    mean: Tensor
+    scale: Tensor
+    upsample_rows: Tensor | None
+    upsample_cols: Tensor | None
 
     def __init__(
         self,
@@ -66,9 +77,11 @@ class DeployableGraph(nn.Module):
         self.register_buffer('mean', 255 * torch.tensor(config.mean)[:, None, None])
         self.register_buffer('scale', 1 / (255 * torch.tensor(config.std))[:, None, None])
         stride = 32 >> (len(self.network.decoder.meta_blocks) - 1)
-        logits_size = (size[0] // stride, size[1] // stride)
+        coarse, fine = (size[0] // stride, size[1] // stride), self.output_size
+        products = coarse[0] * coarse[1] / fine[0] + coarse[0]
+        is_small = products <= _MAX_UPSAMPLE_PRODUCTS and coarse != fine
         for axis, name in enumerate(('upsample_rows', 'upsample_cols')):
-            matrix = bilinear_matrix(logits_size[axis], self.output_size[axis])
+            matrix = bilinear_matrix(coarse[axis], fine[axis]) if is_small else None
             self.register_buffer(name, matrix)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,11 +102,10 @@ class DeployableGraph(nn.Module):
         taps, head_features = self.network.backbone(images)
         signal = self.network.context_head(head_features)
         coarse_BNHW = self._decode([images, *taps], signal)
-        if coarse_BNHW.shape[-2:] == self.output_size:
-            return coarse_BNHW
-        return torch.matmul(
-            self.upsample_rows, torch.matmul(coarse_BNHW, self.upsample_cols.transpose(0, 1))
-        )
+        if self.upsample_rows is not None and self.upsample_cols is not None:
+            wide_BNHW = torch.matmul(coarse_BNHW, self.upsample_cols.transpose(0, 1))
+            return torch.matmul(self.upsample_rows, wide_BNHW)
+        return upsample(coarse_BNHW, self.output_size)
 
     def _decode(self, taps: list[Tensor], signal: Tensor) -> Tensor:
         decoder = self.network.decoder
@@ -115,9 +127,11 @@ class DeployableGraph(nn.Module):
             rows_PKC = self._inverted_residual(block, inputs_BHWC, weights, grid)
         else:
             kernels_PCO = weights.view(len(weights), -1, channels).transpose(1, 2)
-            rows_PKC = torch.bmm(cut_rows(inputs_BHWC, grid), kernels_PCO) + block.norms[0].bias
-            rows_PKC = functional.relu(rows_PKC)
-        merged_BCHW = merge_rows(rows_PKC, batch, grid, inputs_BHWC.shape[1:3])
+            rows_PKC = torch.bmm(cut_rows(inputs_BHWC, grid), kernels_PCO)
+            rows_PKC = functional.relu(rows_PKC + _bias(block, 0))
+        merged_BCHW = merge_rows(
+            rows_PKC, batch, grid, (inputs_BCHW.shape[2], inputs_BCHW.shape[3])
+        )
         is_residual = isinstance(block, InvertedResidualMetaBlock) and block.is_residual
         return inputs_BCHW + merged_BCHW if is_residual else merged_BCHW
 
@@ -134,16 +148,23 @@ class DeployableGraph(nn.Module):
         hidden = block.split[0] // channels
         kernels_PCO = expand.reshape(count, hidden, channels).transpose(1, 2)
         rows_PKC = cut_rows(inputs_BHWC, grid, halo=1 if block.has_own_halo else 0)
-        rows_PKC = functional.relu6(torch.bmm(rows_PKC, kernels_PCO) + block.norms[0].bias)
+        rows_PKC = functional.relu6(torch.bmm(rows_PKC, kernels_PCO) + _bias(block, 0))
         if not block.has_own_halo:
             stitched_BCHW = merge_rows(rows_PKC, batch, grid, (height, width))
             rows_PKC = cut_rows(stitched_BCHW.permute(0, 2, 3, 1), grid, halo=1)
         patch = (height // grid[0], width // grid[1])
         convolve = depthwise_computed if self.form == 'computed' else depthwise_elementwise
         rows_PKC = convolve(rows_PKC, depthwise.reshape(count, hidden, 9), patch)
-        rows_PKC = functional.relu6(rows_PKC + block.norms[1].bias)
+        rows_PKC = functional.relu6(rows_PKC + _bias(block, 1))
         kernels_PCO = project.reshape(count, -1, hidden).transpose(1, 2)
-        return torch.bmm(rows_PKC, kernels_PCO) + block.norms[2].bias
+        return torch.bmm(rows_PKC, kernels_PCO) + _bias(block, 2)
+
+
+def _bias(block: MetaBlock, index: int) -> Tensor:
+    """Return what folding left of a block's batch norm, (C)."""
+    norm = block.norms[index]
+    assert isinstance(norm, ChannelBias)
+    return norm.bias
 
 
 def cut_rows(features_BHWC: Tensor, grid: tuple[int, int], *, halo: int = 0) -> Tensor:
@@ -216,11 +237,9 @@ def depthwise_elementwise(rows_PKC: Tensor, kernels: Tensor, patch: Size) -> Ten
 
 
 def bilinear_matrix(size: int, output_size: int) -> Tensor:
-    """Return the matrix (output_size, size) that resizes a line bilinearly, pixel areas aligned."""
+    """Return the matrix (output_size, size) of a line's bilinear resize, pixel areas aligned."""
     lines = torch.eye(size)[:, None, None, :]
-    resized = functional.interpolate(
-        lines, (1, output_size), mode='bilinear', align_corners=False
-    )
+    resized = functional.interpolate(lines, (1, output_size), mode='bilinear', align_corners=False)
     return resized[:, 0, 0].transpose(0, 1).contiguous()
 
 

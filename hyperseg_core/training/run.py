@@ -137,7 +137,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     if resume and not last.is_file():
         _logger.warning('Nothing to resume: %s is not there; training from the start.', last)
     trainer.fit(
-        task, data, ckpt_path=last if resume and last.is_file() else None, weights_only=False
+        task, data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
     )
     return output
 

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 
 from hyperseg_core import import_published
+from hyperseg_core.inference.graph import DeployableGraph
 from hyperseg_core.inference.graph import bilinear_matrix
 from hyperseg_core.inference.graph import cut_rows
-from hyperseg_core.inference.graph import DeployableGraph
 from hyperseg_core.inference.graph import labels_and_confidence
 from hyperseg_core.inference.graph import merge_rows
 from hyperseg_core.model.patchwise import split_patches

@@ -1,0 +1,106 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg bench`: the whole path from uint8 frame to uint8 mask, on every engine here."""
+
+from collections.abc import Callable
+import functools
+import json
+import logging
+from pathlib import Path
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.checkpoint import write_atomically
+from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.data.drive.scene import DriveScene
+from hyperseg_core.errors import HyperSegError
+from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.inference.selection import this_machine
+from hyperseg_core.preprocessing import network_size
+from hyperseg_core.preprocessing import resize_frame
+
+_logger = logging.getLogger(__name__)
+_COMBINATIONS = (
+    ('torch', 'f32'), ('onnxruntime', 'f32'), ('openvino', 'f32'), ('openvino', 'bf16'),
+    ('tensorrt', 'f16'),
+)  # fmt: skip
+
+
+def bench_command(
+    checkpoint: str = 'default',
+    frame_size: tuple[int, int] = (480, 640),
+    size: tuple[int, int] | None = None,
+    runs: int = 50,
+    output: Path | None = None,
+) -> None:
+    """Time every engine on this machine; outputs are compared before anything is timed.
+
+    Args:
+        checkpoint: File or name of a shipped checkpoint.
+        frame_size: Height and width of the frames [px].
+        size: Network input height and width [px]; by default it follows the frames.
+        runs: Timed runs per engine, after 5 for warming up.
+        output: JSON file for the figures.
+    """
+    loaded = load_checkpoint(checkpoint)
+    frame = DriveScene(1, height=frame_size[0], width=frame_size[1]).frame(2.0).image
+    machine = this_machine()
+    rows: list[dict[str, Any]] = []
+    expected = None
+    for engine, precision in _COMBINATIONS:
+        try:
+            segmenter = Segmenter(loaded, engine, 'auto', precision, size, frame_size=frame_size)
+        except HyperSegError as error:
+            _logger.info('Skipped %s %s: %s', engine, precision, error)
+            continue
+        found = segmenter(frame).labels
+        expected = found if expected is None else expected
+        network = network_size(frame_size, loaded.model.config, size)
+        whole = timed(functools.partial(segmenter, frame), runs)
+        resizing = timed(functools.partial(resize_frame, frame, network), runs)
+        rows.append(
+            {
+                'engine': str(segmenter.spec),
+                'agreement_with_torch': float((found == expected).mean()),
+                'network_size': list(network),
+                'whole_ms': percentiles(whole),
+                'resize_ms': percentiles(resizing),
+            }
+        )
+        segmenter.close()
+    report = {'machine': describe_machine(), 'frame_size': list(frame_size), 'engines': rows}
+    report['gpu'] = 'CUDA' if machine.has_cuda else 'no GPU was available'
+    table = Table('engine', 'agrees', 'p50 ms', 'p95 ms', 'p99 ms', 'resize ms', 'frames/s')
+    for row in rows:
+        whole_ms = row['whole_ms']
+        table.add_row(
+            row['engine'], f'{row["agreement_with_torch"]:.4f}',
+            *(f'{whole_ms[key]:.1f}' for key in ('p50', 'p95', 'p99')),
+            f'{row["resize_ms"]["p50"]:.2f}', f'{1000 / whole_ms["p50"]:.1f}',
+        )  # fmt: skip
+    Console().print(table)
+    Console().print(f'{report["machine"]}; {report["gpu"]}; {runs} runs after 5')
+    if output is not None:
+        write_atomically(output, json.dumps(report, indent=2).encode())
+
+
+def timed(function: Callable[[], object], runs: int, warm_up: int = 5) -> list[float]:
+    """Return the durations of calls [ms], after some that are not counted."""
+    for _ in range(warm_up):
+        function()
+    durations = []
+    for _ in range(runs):
+        start_s = time.perf_counter()
+        function()
+        durations.append(1000 * (time.perf_counter() - start_s))
+    return durations
+
+
+def percentiles(durations: list[float]) -> dict[str, float]:
+    """Return p50, p95 and p99."""
+    return {f'p{q}': round(float(np.percentile(durations, q)), 3) for q in (50, 95, 99)}

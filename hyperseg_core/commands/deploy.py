@@ -1,0 +1,116 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg export`, `hyperseg build` and `hyperseg doctor`."""
+
+from importlib import metadata
+import importlib.util
+import logging
+from pathlib import Path
+import platform
+import time
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+import torch
+
+from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.inference.engine_cache import cache_root
+from hyperseg_core.inference.export import export_onnx
+from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import this_machine
+from hyperseg_core.preprocessing import network_size
+
+_logger = logging.getLogger(__name__)
+
+
+def export_command(
+    out: Path,
+    checkpoint: str = 'default',
+    size: tuple[int, int] | None = None,
+    output_size: tuple[int, int] | None = None,
+    batch: int = 1,
+    form: Literal['computed', 'elementwise'] = 'elementwise',
+) -> None:
+    """Write the deployable graph as ONNX: uint8 frames in, uint8 ids and confidence out.
+
+    Args:
+        out: Where to, ending in .onnx.
+        checkpoint: File or name of a shipped checkpoint.
+        size: Network input height and width [px]; the checkpoint's own by default.
+        output_size: Size of the ids; the input size by default.
+        batch: Frames per run.
+        form: elementwise for TensorRT, computed for CPU engines.
+    """
+    loaded = load_checkpoint(checkpoint)
+    config = loaded.model.config
+    chosen = network_size(config.size, config, size)
+    export_onnx(loaded, out, size=chosen, output_size=output_size, batch=batch, form=form)
+    _logger.info('Wrote %s (%d x %d px, batch %d, %s).', out, *chosen, batch, form)
+
+
+def build_command(
+    frame_size: tuple[int, int],
+    checkpoint: str = 'default',
+    engine: str = 'auto',
+    device: str = 'auto',
+    precision: str = 'auto',
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Build an engine ahead of its first use, and check it against PyTorch.
+
+    Args:
+        frame_size: Height and width of the frames to come [px].
+        checkpoint: File or name of a shipped checkpoint.
+        engine: auto, tensorrt, onnxruntime, openvino or torch.
+        device: auto, cpu, gpu (Intel), cuda or cuda:N.
+        precision: auto, f32, bf16 or f16.
+        size: Network input height and width [px]; by default it follows the frames.
+    """
+    console = Console()
+    start_s = time.monotonic()
+    with console.status('building and checking the engine'):
+        segmenter = Segmenter(checkpoint, engine, device, precision, size, frame_size=frame_size)
+    elapsed_s = time.monotonic() - start_s
+    console.print(f'{segmenter.spec} is ready after {elapsed_s:.1f} s; cache: {cache_root()}')
+
+
+def doctor_command() -> None:
+    """Print what is installed, what `auto` would choose, and why."""
+    console = Console()
+    machine = this_machine()
+    table = Table('what', 'found')
+    table.add_row('Python', platform.python_version())
+    for name in ('torch', 'timm', 'numpy', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'onnx'):
+        table.add_row(name, _version(name))
+    table.add_row('CUDA', torch.cuda.get_device_name() if machine.has_cuda else 'none')
+    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none')
+    table.add_row('bfloat16 on the CPU', 'yes (AMX)' if machine.has_bf16 else 'no')
+    for name in ('rclpy', 'launch_ros', 'vision_msgs', 'cv_bridge', 'rosbags'):
+        table.add_row(name, 'yes' if importlib.util.find_spec(name) else 'no')
+    table.add_row('cv_bridge with this NumPy', _cv_bridge_state())
+    table.add_row('engine cache', str(cache_root()))
+    console.print(table)
+    for place, candidate in enumerate(candidates('auto', 'auto', 'auto', machine), start=1):
+        console.print(f'auto, choice {place}: {candidate.spec} ({candidate.reason})')
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return 'not installed'
+
+
+def _cv_bridge_state() -> str:
+    if importlib.util.find_spec('cv_bridge') is None:
+        return 'not installed'
+    try:
+        import cv_bridge
+
+        cv_bridge.CvBridge().cv2_to_imgmsg(np.zeros((2, 2, 3), np.uint8), 'rgb8')
+    except Exception as error:  # a broken binary raises what it likes
+        return f'unusable: {error}'
+    return 'usable'

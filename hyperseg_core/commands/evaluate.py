@@ -1,0 +1,142 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg evaluate`: scores of a checkpoint on a split, through the same `Segmenter`."""
+
+from datetime import date
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from hyperseg_core.checkpoint import write_atomically
+from hyperseg_core.data.catalogue import SourceConfig
+from hyperseg_core.data.catalogue import open_data
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.evaluation import Scores
+from hyperseg_core.evaluation import boundary_confusion
+from hyperseg_core.evaluation import confusion_matrix
+from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.render import confusion_image
+from hyperseg_core.render import contact_sheet
+from hyperseg_core.render import overlay
+from hyperseg_core.render import write_png
+
+_logger = logging.getLogger(__name__)
+_SHOWN = 6
+
+
+def evaluate_command(
+    checkpoint: str = 'default',
+    data: str = 'camvid',
+    root: str = '.',
+    split: str = 'val',
+    engine: str = 'torch',
+    device: str = 'auto',
+    precision: str = 'f32',
+    size: tuple[int, int] | None = None,
+    output: Path | None = None,
+    also_with_void: bool = False,
+    limit: int | None = None,
+) -> None:
+    """Score a checkpoint on a split: one forward pass per image, at the labels' own size.
+
+    Args:
+        checkpoint: File or name of a shipped checkpoint.
+        data: camvid, cityscapes, voc, folder or drive.
+        root: The data set's folder; for folder, its YAML.
+        split: Split to score on.
+        engine: Engine, as for the node.
+        device: Device, as for the node.
+        precision: Precision, as for the node.
+        size: Network input height and width [px]; by default it follows the images.
+        output: Folder for scores.json, the confusion matrix and overlays.
+        also_with_void: Print the mean over the classes and void beside it.
+        limit: Score only this many images.
+    """
+    source = open_data(SourceConfig(kind=data, split=split, root=root))
+    segmenter = Segmenter(checkpoint, engine, device, precision, size)
+    labels = segmenter.labels
+    if labels.names != source.labels.names:
+        msg = (
+            f'Checkpoint {checkpoint!r} knows {len(labels)} classes ({labels.name}) but {data} '
+            f'has {len(source.labels)} ({source.labels.name}); they must be the same.'
+        )
+        raise ConfigError(msg)
+    count = len(source) if limit is None else min(limit, len(source))
+    total = np.zeros((len(labels), len(labels) + 1), np.int64)
+    boundary = np.zeros((3, len(labels)), np.int64)
+    per_image = []
+    for index in track(range(count), description='evaluating'):
+        image, truth = source.load(index)
+        ids = segmenter(image).labels
+        matrix = confusion_matrix(truth, ids, len(labels))
+        total += matrix
+        boundary += boundary_confusion(truth, ids, len(labels))
+        per_image.append((Scores.from_confusion(matrix).mean_iou, index))
+    scores = Scores.from_confusion(total)
+    boundary_iou = boundary[0] / np.maximum(boundary[1] + boundary[2] - boundary[0], 1)
+    report: dict[str, Any] = {
+        'checkpoint': segmenter.checkpoint.digest,
+        'data': data,
+        'split': split,
+        'images': count,
+        'classes': list(labels.names),
+        'forward_passes_per_image': 1,
+        'engine': str(segmenter.spec),
+        'date': date.today().isoformat(),
+        **scores.to_dict(),
+        'boundary_iou': [round(float(value), 6) for value in boundary_iou],
+        'mean_boundary_iou': round(float(boundary_iou[boundary[1] > 0].mean()), 6),
+    }
+    if also_with_void:
+        # The published CamVid figures average over 12 classes; void is never predicted right.
+        report['mean_iou_with_void'] = float(np.nansum(scores.per_class_iou)) / (len(labels) + 1)
+    _print(report, scores)
+    if output is not None:
+        _write(output, report, total, segmenter, source, sorted(per_image))
+
+
+def _print(report: dict[str, Any], scores: Scores) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table('class', 'IoU', 'boundary IoU')
+    for name, iou, edge in zip(
+        report['classes'], scores.per_class_iou, report['boundary_iou'], strict=True
+    ):
+        table.add_row(name, f'{iou:.4f}', f'{edge:.4f}')
+    table.add_section()
+    table.add_row('mean', f'{scores.mean_iou:.4f}', f'{report["mean_boundary_iou"]:.4f}')
+    console = Console()
+    console.print(table)
+    console.print(
+        f'{report["data"]} {report["split"]}: {report["images"]} images, '
+        f'{len(report["classes"])} classes, one forward pass each, {report["engine"]}; pixel '
+        f'accuracy {scores.pixel_accuracy:.4f}'
+    )
+    if 'mean_iou_with_void' in report:
+        console.print(f'mean over the classes and void: {report["mean_iou_with_void"]:.4f}')
+
+
+def _write(
+    output: Path,
+    report: dict[str, Any],
+    matrix: Any,
+    segmenter: Segmenter,
+    source: Any,
+    ranked: list[tuple[float, int]],
+) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    write_atomically(output / 'scores.json', json.dumps(report, indent=2).encode())
+    write_png(output / 'confusion.png', confusion_image(matrix, segmenter.labels))
+    for name, chosen in (('worst', ranked[:_SHOWN]), ('best', ranked[-_SHOWN:])):
+        tiles, captions = [], []
+        for score, index in chosen:
+            image, _ = source.load(index)
+            tiles.append(overlay(image, segmenter(image).labels, segmenter.labels))
+            captions.append(f'{Path(source.name(index).split()[0]).stem} {score:.3f}')
+        write_png(output / f'{name}.png', contact_sheet(tiles, captions))
+    _logger.info('Wrote scores.json, confusion.png, worst.png and best.png to %s.', output)

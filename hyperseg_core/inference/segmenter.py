@@ -1,0 +1,276 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Segmenter`: frames of any size in, ids and confidence out, on the best engine there is."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+import threading
+from typing import overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperseg_core.checkpoint import Checkpoint
+from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.errors import EngineError
+from hyperseg_core.errors import InputError
+from hyperseg_core.inference.engine_cache import exported_graph
+from hyperseg_core.inference.engines import FILE_ENGINES
+from hyperseg_core.inference.engines import Engine
+from hyperseg_core.inference.engines import EngineSpec
+from hyperseg_core.inference.engines import TorchEngine
+from hyperseg_core.inference.export import graph_of
+from hyperseg_core.inference.graph import Size
+from hyperseg_core.inference.parity import check_parity
+from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import this_machine
+from hyperseg_core.labels import IGNORE_ID
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.preprocessing import network_size
+from hyperseg_core.preprocessing import resize_frame
+
+_logger = logging.getLogger(__name__)
+
+Frame = NDArray[np.uint8]
+_MAX_ENGINES = 6
+_MAX_OUTPUT_RATIO = 4.0
+"""Frames with up to this many times the network's pixels get ids computed at their own size;
+larger ones get the network's, enlarged to the nearest."""
+_MAX_SIDE_PX = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """What was seen in a frame."""
+
+    labels: Frame
+    """(H, W) uint8, class ids, 255 = unlabelled."""
+    confidence: Frame
+    """(H, W) uint8, 0 to 255 for a probability of the class of 0 to 1."""
+
+
+class Segmenter:
+    """Segments frames; may be called from several threads, one at a time runs.
+
+    Engines have fixed shapes, so one is built for each frame size that arrives (from a cache on
+    disk where it was built before) and the last few are kept.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path | Checkpoint = 'default',
+        engine: str = 'auto',
+        device: str = 'auto',
+        precision: str = 'auto',
+        size: Size | None = None,
+        *,
+        confidence_threshold: float = 0.0,
+        frame_size: Size | None = None,
+    ) -> None:
+        """Load the network, choose an engine and run it once.
+
+        Args:
+            checkpoint: A file, the name of a shipped checkpoint, or a loaded one.
+            engine: `auto`, `tensorrt`, `onnxruntime`, `openvino` or `torch`.
+            device: `auto`, `cpu`, `gpu` (Intel), `cuda` or `cuda:N`.
+            precision: `auto` (f16 on GPUs, f32 on CPUs), `f32`, `bf16` or `f16`.
+            size: The network's input size, height and width [px]; None follows each frame
+                (`hyperseg_core.preprocessing.network_size`).
+            confidence_threshold: Pixels with a lower probability become 255, 0 to 1.
+            frame_size: Size of the frames to come, to be ready for; None: the network's own.
+
+        Raises:
+            CheckpointError: If the checkpoint cannot be used.
+            ConfigError: If an option is unknown or fits nothing here.
+            EngineError: If every engine failed.
+            FileNotFoundError: If there is no such checkpoint.
+        """
+        self._checkpoint = (
+            checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+        )
+        self._size = size
+        self.confidence_threshold = confidence_threshold
+        self._lock = threading.Lock()
+        self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
+        self._candidates = candidates(engine, device, precision, this_machine())
+        self._is_open = True
+        frame = frame_size or size or self._checkpoint.model.config.size
+        self([np.zeros((*frame, 3), np.uint8)])
+        chosen = self._candidates[0]
+        _logger.info('Segmenting on %s: %s.', chosen.spec, chosen.reason)
+
+    @property
+    def labels(self) -> LabelSet:
+        """What the ids mean."""
+        return self._checkpoint.labels
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The network and what is known about it."""
+        return self._checkpoint
+
+    @property
+    def spec(self) -> EngineSpec:
+        """The engine in use."""
+        return self._candidates[0].spec
+
+    @overload
+    def __call__(self, images: Frame) -> Segmentation: ...
+
+    @overload
+    def __call__(self, images: Sequence[Frame]) -> list[Segmentation]: ...
+
+    def __call__(self, images: Frame | Sequence[Frame]) -> Segmentation | list[Segmentation]:
+        """Segment a frame, or a list of frames of any sizes.
+
+        Args:
+            images: (H, W, 3) uint8, RGB; grey and RGBA are converted, any strides are taken.
+
+        Returns:
+            A segmentation at the frame's own size, or a list of them in the same order.
+
+        Raises:
+            InputError: If an image is none of that.
+            EngineError: If the engine fails.
+        """
+        if isinstance(images, np.ndarray) and images.ndim in {2, 3}:
+            return self._segment_all([as_rgb(images)])[0]
+        return self._segment_all([as_rgb(image) for image in images])
+
+    def prepare(self, frame_size: Size, batch: int = 1) -> None:
+        """Build the engine for frames of a size [px], so that the first one need not wait."""
+        with self._lock:
+            self._engine(batch, *self._sizes(frame_size))
+
+    def close(self) -> None:
+        """Release the engines; the segmenter cannot be called afterwards."""
+        with self._lock:
+            self._is_open = False
+            while self._engines:
+                self._engines.popitem()[1].close()
+
+    def _segment_all(self, frames: list[Frame]) -> list[Segmentation]:
+        groups: dict[Size, list[int]] = {}
+        for index, frame in enumerate(frames):
+            groups.setdefault((frame.shape[0], frame.shape[1]), []).append(index)
+        results: dict[int, Segmentation] = {}
+        with self._lock:
+            if not self._is_open:
+                msg = 'The segmenter is closed; make a new one.'
+                raise EngineError(msg)
+            for frame_size, indices in groups.items():
+                # On a CPU a batch takes as long as its frames one by one (docs/performance.md).
+                step = 1 if self.spec.device == 'cpu' else len(indices)
+                for start in range(0, len(indices), step):
+                    chosen = indices[start : start + step]
+                    found = self._run([frames[index] for index in chosen], frame_size)
+                    results |= dict(zip(chosen, found, strict=True))
+        return [results[index] for index in range(len(frames))]
+
+    def _sizes(self, frame_size: Size) -> tuple[Size, Size]:
+        """Return the network's input size and the size of its ids for a frame size."""
+        size = network_size(frame_size, self._checkpoint.model.config, self._size)
+        ratio = frame_size[0] * frame_size[1] / (size[0] * size[1])
+        return size, frame_size if ratio <= _MAX_OUTPUT_RATIO else size
+
+    def _run(self, frames: list[Frame], frame_size: Size) -> list[Segmentation]:
+        size, output_size = self._sizes(frame_size)
+        engine = self._engine(len(frames), size, output_size)
+        batch = np.stack([resize_frame(frame, size) for frame in frames])
+        try:
+            ids, confidence = engine.run(batch)
+        except (MemoryError, RuntimeError) as err:
+            msg = (
+                f'{self.spec} failed on {len(frames)} frame(s) at {size[0]} x {size[1]} px: '
+                f'{err}. If memory ran out, lower `size` or the number of cameras.'
+            )
+            raise EngineError(msg) from err
+        return [self._finish(*planes, frame_size) for planes in zip(ids, confidence, strict=True)]
+
+    def _finish(self, ids: Frame, confidence: Frame, frame_size: Size) -> Segmentation:
+        if ids.shape != frame_size:
+            ids, confidence = (
+                cv2.resize(plane, frame_size[::-1], interpolation=cv2.INTER_NEAREST)
+                for plane in (ids, confidence)
+            )  # type: ignore[assignment]
+        if self.confidence_threshold > 0:
+            is_sure = confidence >= round(255 * self.confidence_threshold)
+            ids = np.where(is_sure, ids, np.uint8(IGNORE_ID))
+        return Segmentation(ids, confidence)
+
+    def _engine(self, batch: int, size: Size, output_size: Size) -> Engine:
+        key = (batch, size, output_size)
+        if key in self._engines:
+            self._engines.move_to_end(key)
+            return self._engines[key]
+        while True:
+            spec = self._candidates[0].spec
+            try:
+                engine = build_engine(
+                    self._checkpoint, spec, batch=batch, size=size, output_size=output_size
+                )
+                break
+            except EngineError as err:
+                if len(self._candidates) == 1:
+                    raise
+                _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
+                del self._candidates[0]
+                self._engines.clear()
+        self._engines[key] = engine
+        if len(self._engines) > _MAX_ENGINES:
+            self._engines.popitem(last=False)[1].close()
+        return engine
+
+
+def build_engine(
+    checkpoint: Checkpoint, spec: EngineSpec, *, batch: int, size: Size, output_size: Size
+) -> Engine:
+    """Build or load one engine of fixed shapes, checked against PyTorch before its first use.
+
+    Raises:
+        EngineError: If it is not installed, cannot be built, or disagrees.
+    """
+    graph = graph_of(checkpoint, size, output_size, spec.form)
+    if spec.name == 'torch':
+        return TorchEngine(graph, spec)
+    with exported_graph(
+        checkpoint, spec, batch=batch, size=size, output_size=output_size
+    ) as entry:
+        try:
+            engine = FILE_ENGINES[spec.name](entry.graph, spec, entry.folder)
+        except EngineError:
+            raise
+        except Exception as err:  # engines raise classes of their own
+            msg = f'{spec} could not be built: {err}.'
+            raise EngineError(msg) from err
+        if entry.parity() is None:
+            entry.write_manifest(check_parity(engine, graph, spec, batch))
+    return engine
+
+
+def as_rgb(image: Frame) -> Frame:
+    """Bring an image to contiguous (H, W, 3) uint8 where its meaning is plain.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not isinstance(image, np.ndarray):
+        msg = f'Image is a {type(image).__name__}, expected a NumPy array (H, W, 3) uint8, RGB.'
+        raise InputError(msg)
+    described = f'Image has shape {image.shape} and type {image.dtype}'
+    if image.dtype != np.uint8:
+        msg = f'{described}, expected (H, W, 3) uint8 from 0 to 255; scale it to that.'
+        raise InputError(msg)
+    if image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] not in {1, 3, 4}):
+        msg = f'{described}, expected (H, W, 3) uint8, RGB; grey and RGBA are converted.'
+        raise InputError(msg)
+    if 0 in image.shape or max(image.shape[:2]) > _MAX_SIDE_PX:
+        msg = f'{described}, expected sides of 1 to {_MAX_SIDE_PX} px.'
+        raise InputError(msg)
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(image[..., :3])

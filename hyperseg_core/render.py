@@ -1,0 +1,102 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of results: coloured ids, overlays, contact sheets, confusion matrices."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperseg_core.labels import IGNORE_ID
+from hyperseg_core.labels import LabelSet
+
+Image = NDArray[np.uint8]
+_TEXT_PX = 18
+
+
+def colourise(ids: Image, labels: LabelSet) -> Image:
+    """Turn ids (H, W) into the label set's colours (H, W, 3); 255 is black."""
+    return labels.palette()[ids]
+
+
+def overlay(image: Image, ids: Image, labels: LabelSet, *, alpha: float = 0.5) -> Image:
+    """Lay the colours of ids over an image; unlabelled pixels stay as they are.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        ids: (H, W) uint8.
+        labels: What the ids mean.
+        alpha: Opacity of the colours, 0 to 1.
+    """
+    blended = cv2.addWeighted(image, 1 - alpha, colourise(ids, labels), alpha, 0)
+    unlabelled = ids == IGNORE_ID
+    if unlabelled.any():
+        blended[unlabelled] = image[unlabelled]
+    return blended.astype(np.uint8, copy=False)
+
+
+def contact_sheet(
+    images: Sequence[Image], captions: Sequence[str], *, columns: int = 3, width: int = 320
+) -> Image:
+    """Arrange images (H, W, 3) in a grid, each with its caption above.
+
+    Args:
+        images: At least one.
+        captions: One for each.
+        columns: Images in a row.
+        width: Width of each image in the grid [px].
+    """
+    tiles = []
+    for image, caption in zip(images, captions, strict=True):
+        height = max(1, round(image.shape[0] * width / image.shape[1]))
+        tile = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        bar = np.zeros((_TEXT_PX, width, 3), np.uint8)
+        cv2.putText(
+            bar, caption[: width // 7], (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4,
+            (255, 255, 255), 1, cv2.LINE_AA,
+        )  # fmt: skip
+        tiles.append(np.vstack((bar, tile)))
+    tallest = max(tile.shape[0] for tile in tiles)
+    padded = [np.pad(tile, ((0, tallest - len(tile)), (0, 0), (0, 0))) for tile in tiles]
+    while len(padded) % columns:
+        padded.append(np.zeros_like(padded[0]))
+    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
+    return np.vstack(rows).astype(np.uint8, copy=False)
+
+
+def confusion_image(matrix: NDArray[np.int64], labels: LabelSet) -> Image:
+    """Draw a confusion matrix (N, N + 1) in percent of the true class, rows the truth."""
+    cell, margin = 46, 130
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    rows, cols = share.shape
+    image = np.full((margin + rows * cell, margin + cols * cell, 3), 255, np.uint8)
+    names = (*labels.names, 'no class')
+
+    def write(text: str, x: int, y: int, colour: tuple[int, int, int] = (0, 0, 0)) -> None:
+        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)
+
+    for row in range(rows):
+        write(names[row], 4, margin + row * cell + 28)
+        for col in range(cols):
+            shade = int(255 * (1 - share[row, col]))
+            top, left = margin + row * cell, margin + col * cell
+            image[top : top + cell - 1, left : left + cell - 1] = (shade, shade, 255)
+            ink = (255, 255, 255) if share[row, col] > 0.5 else (60, 60, 60)
+            write(f'{100 * share[row, col]:.1f}', left + 6, top + 28, ink)
+    for col in range(cols):
+        write(names[col][:7], margin + col * cell + 1, margin - 8 - 14 * (col % 2))
+    write('truth: rows, prediction: columns, % of the truth', 4, 20)
+    return image
+
+
+def write_png(path: 'str | object', image: Image) -> None:
+    """Write an RGB or grey image as PNG.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    ordered = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    if not cv2.imwrite(str(path), ordered):
+        msg = f'Cannot write {path}: is the folder there, and is there room?'
+        raise OSError(msg)
