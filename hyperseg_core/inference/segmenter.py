@@ -146,6 +146,10 @@ class Segmenter:
         with self._lock:
             self._engine(batch, *self._sizes(frame_size))
 
+    def is_ready(self, image: Frame) -> bool:
+        """Tell whether the engine for such a frame is there already."""
+        return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
+
     def close(self) -> None:
         """Release the engines; the segmenter cannot be called afterwards."""
         with self._lock:

@@ -1,0 +1,325 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera: its subscription, a mailbox of one frame, and its publishers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import threading
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import KeyValue
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSPolicyKind
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+
+from hyperseg_core.inference.segmenter import Segmentation
+from hyperseg_core.labels import IGNORE_ID
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.render import overlay
+from hyperseg_ros.conversions import compressed_to_rgb
+from hyperseg_ros.conversions import encode_png
+from hyperseg_ros.conversions import fill_image
+from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.conversions import scaled_camera_info
+from hyperseg_ros.health import Snapshot
+from hyperseg_ros.health import StreamHealth
+from hyperseg_ros.health import cause_of_silence
+from hyperseg_ros.parameters import NodeParameters
+
+# REP 2003: a subscription that takes best effort matches reliable publishers too; depth 1,
+# because the newest frame wins.
+_INPUT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_OUTPUT_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+# vision_msgs/LabelInfo asks for transient local, so that late subscribers learn the classes.
+_LATCHED_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+_MAX_SIMILAR = 5
+
+
+@dataclass(slots=True)
+class Frame:
+    """A frame on its way."""
+
+    message: Any
+    arrived_s: float
+    """Monotonic time of its arrival [s]."""
+    pixels: NDArray[np.uint8] | None = None
+
+
+class CameraStream:
+    """Wires one camera: the executor fills its mailbox and the worker empties it."""
+
+    def __init__(
+        self, node: LifecycleNode, camera: str, labels: LabelSet, wake_worker: Callable[[], None]
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            node: The node.
+            camera: The camera's name, or '' for the only one.
+            labels: What the ids mean.
+            wake_worker: Called when the mailbox has a new frame.
+        """
+        self.health = StreamHealth()
+        self.name = camera or 'camera'
+        self._node, self._labels, self._wake = node, labels, wake_worker
+        self._prefix = f'{camera}/' if camera else ''
+        out = f'~/{self._prefix}'
+        self._mask = node.create_publisher(Image, f'{out}mask', _OUTPUT_QOS)
+        self._confidence = node.create_publisher(Image, f'{out}confidence', _OUTPUT_QOS)
+        self._png = node.create_publisher(CompressedImage, f'{out}mask/compressed', _OUTPUT_QOS)
+        self._overlay = node.create_publisher(Image, f'{out}overlay', _OUTPUT_QOS)
+        self._info = node.create_publisher(CameraInfo, f'{out}camera_info', _OUTPUT_QOS)
+        self._label_info = _label_info_publisher(node, f'{out}label_info')
+        self._subscriptions: list[Any] = []
+        self._camera_info: CameraInfo | None = None
+        self._mailbox: Frame | None = None
+        self._lock = threading.Lock()
+        self._qos_problem = ''
+        self._last_taken_s = -np.inf
+        self._last_stamp_ns = 0
+
+    @property
+    def topic(self) -> str:
+        """The fully qualified topic of the camera."""
+        return self._node.resolve_topic_name(f'{self._prefix}image')
+
+    def subscribe(self, transport: str) -> None:
+        """Start to listen."""
+        kind = CompressedImage if transport == 'compressed' else Image
+        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
+        image = self._node.create_subscription(
+            kind, f'{self._prefix}image', self._on_image, _INPUT_QOS, event_callbacks=events,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )  # fmt: skip
+        info = self._node.create_subscription(
+            CameraInfo, f'{self._prefix}camera_info', self._on_camera_info, _INPUT_QOS
+        )
+        self._subscriptions = [image, info]
+
+    def unsubscribe(self) -> None:
+        """Stop listening and empty the mailbox."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        if self.take() is not None:
+            self.health.frame_dropped('deactivated')
+
+    def destroy(self) -> None:
+        """Destroy the publishers."""
+        publishers = (
+            self._mask, self._confidence, self._png, self._overlay, self._info, self._label_info,
+        )  # fmt: skip
+        for publisher in publishers:
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)
+
+    def _on_image(self, message: Any) -> None:
+        self.health.frame_received()
+        self._qos_problem = ''
+        with self._lock:
+            replaced, self._mailbox = self._mailbox, Frame(message, time.monotonic())
+        if replaced is not None:
+            self.health.frame_dropped('superseded')
+        self._wake()
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._camera_info = message
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = QoSPolicyKind(event.last_policy_kind).name.lower()
+        self._qos_problem = f'incompatible {policy}'
+        self._node.get_logger().warning(
+            f'{self.topic}: the QoS of a publisher does not match, {policy} is incompatible; set '
+            f'qos_overrides.{self.topic}.subscription.{policy} to what it offers.',
+            throttle_duration_sec=5.0,
+        )
+
+    def take(self) -> Frame | None:
+        """Empty the mailbox."""
+        with self._lock:
+            frame, self._mailbox = self._mailbox, None
+        return frame
+
+    def take_due(self, parameters: NodeParameters) -> Frame | None:
+        """Take the newest frame, decoded, unless it is too old, too soon or unreadable."""
+        frame = self.take()
+        if frame is None:
+            return None
+        if (
+            parameters.max_rate
+            and frame.arrived_s - self._last_taken_s < 0.9 / parameters.max_rate
+        ):
+            self.health.frame_dropped('above max_rate')
+            return None
+        age_s = self._age_s(frame.message)
+        if parameters.max_age and age_s is not None and age_s > parameters.max_age:
+            problem = f'age {age_s:.2f} s, max_age {parameters.max_age:.2f} s'
+            self.health.frame_dropped('too old', problem)
+            return None
+        frame.pixels = self._decode(frame.message)
+        if frame.pixels is not None:
+            self._last_taken_s = frame.arrived_s
+        return frame if frame.pixels is not None else None
+
+    def _age_s(self, message: Any) -> float | None:
+        """Return the age by the node's clock; None under simulated time."""
+        clock = self._node.get_clock()
+        if clock.ros_time_is_active:
+            return None
+        return float((clock.now() - Time.from_msg(message.header.stamp)).nanoseconds) / 1e9
+
+    def _decode(self, message: Any) -> NDArray[np.uint8] | None:
+        try:
+            if isinstance(message, CompressedImage):
+                return compressed_to_rgb(message.data)
+            return image_to_rgb(message)
+        except Exception as error:  # whatever a hostile frame provokes, the node lives on
+            kind = getattr(message, 'encoding', None) or getattr(message, 'format', '')
+            self.health.frame_dropped('bad frame', str(error))
+            stamp = message.header.stamp
+            self._node.get_logger().error(
+                f'{self.topic}: frame {stamp.sec}.{stamp.nanosec:09d} ({kind!r}) is dropped: '
+                f'{error}',
+                throttle_duration_sec=5.0,
+            )
+            return None
+
+    def publish(
+        self, frame: Frame, found: Segmentation, parameters: NodeParameters, keep: Any
+    ) -> dict[str, float]:
+        """Publish what was asked for and is listened to, each under the frame's own header."""
+        header = frame.message.header
+        ids = found.labels if keep is None else keep[found.labels]
+        if parameters.publish_mask:
+            self._mask.publish(fill_image(Image(header=header), ids, 'mono8'))
+        published_s = time.monotonic()
+        if parameters.publish_confidence and self._confidence.get_subscription_count():
+            message = fill_image(Image(header=header), found.confidence, 'mono8')
+            self._confidence.publish(message)
+        if parameters.publish_compressed and self._png.get_subscription_count():
+            compressed = CompressedImage(header=header, format='mono8; png compressed ')
+            compressed.data = encode_png(ids)
+            self._png.publish(compressed)
+        if parameters.publish_overlay and self._overlay.get_subscription_count():
+            picture = self._overlay_of(frame, ids, parameters.overlay_alpha)
+            self._overlay.publish(fill_image(Image(header=header), picture, 'rgb8'))
+        if parameters.publish_camera_info and self._camera_info is not None:
+            info = scaled_camera_info(self._camera_info, *ids.shape)
+            info.header = header
+            self._info.publish(info)
+        age_s = self._age_s(frame.message)
+        stages = {'publish': time.monotonic() - published_s}
+        return stages if age_s is None else stages | {'age': age_s}
+
+    def _overlay_of(self, frame: Frame, ids: NDArray[np.uint8], alpha: float) -> NDArray[np.uint8]:
+        from hyperseg_core.preprocessing import resize_frame
+
+        assert frame.pixels is not None
+        image = resize_frame(frame.pixels, (ids.shape[0], ids.shape[1]))
+        return overlay(np.ascontiguousarray(image), ids, self._labels, alpha=alpha)
+
+    def publish_label_info(self, threshold: float) -> None:
+        """Publish what the ids mean; repeated, for bags that start late."""
+        if self._label_info is None:
+            return
+        from vision_msgs.msg import LabelInfo
+        from vision_msgs.msg import VisionClass
+
+        message = LabelInfo()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.class_map = [
+            VisionClass(class_id=index, class_name=name)
+            for index, name in enumerate(self._labels.names)
+        ]
+        message.threshold = threshold
+        self._label_info.publish(message)
+
+    def status(self, engine: str, failure: str, *, is_building: bool) -> DiagnosticStatus:
+        """Return the camera's diagnostics."""
+        snapshot = self.health.snapshot()
+        status = DiagnosticStatus(name=f'{self._node.get_name()}: {self.name}', hardware_id='')
+        status.level, status.message = DiagnosticStatus.OK, f'{snapshot.rate_out_hz:.1f} masks/s'
+        if snapshot.is_silent or failure:
+            status.level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.WARN
+            status.message = self._cause(snapshot, failure, is_building=is_building)
+            self._node.get_logger().warning(
+                f'No mask for {self.topic}: {status.message}.', throttle_duration_sec=5.0
+            )
+        status.values = [
+            KeyValue(key=key, value=value) for key, value in _values(snapshot, engine)
+        ]
+        return status
+
+    def _cause(self, snapshot: Snapshot, failure: str, *, is_building: bool) -> str:
+        return cause_of_silence(
+            snapshot,
+            topic=self.topic,
+            num_publishers=self._node.count_publishers(self.topic),
+            similar=self._similar_topics(),
+            qos_problem=self._qos_problem,
+            is_building=is_building,
+            failure=failure,
+        )
+
+    def _similar_topics(self) -> list[str]:
+        kinds = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
+        own = self._node.get_fully_qualified_name()
+        topics = [
+            name
+            for name, types in self._node.get_topic_names_and_types()
+            if kinds & set(types) and not name.startswith(f'{own}/') and name != self.topic
+        ]
+        return sorted(topics)[:_MAX_SIMILAR]
+
+
+def keep_table(labels: LabelSet, classes: tuple[str, ...]) -> NDArray[np.uint8] | None:
+    """Return the table that turns the ids of unwanted classes to 255; None where all stay."""
+    if not classes:
+        return None
+    table = np.full(256, IGNORE_ID, np.uint8)
+    kept = list(labels.ids(classes))
+    table[kept] = kept
+    return table
+
+
+def _label_info_publisher(node: LifecycleNode, topic: str) -> Any:
+    """Create the LabelInfo publisher; None where vision_msgs is not installed."""
+    try:
+        from vision_msgs.msg import LabelInfo
+    except ImportError:
+        node.get_logger().warning(
+            'vision_msgs is not installed, so label_info is not published: '
+            'apt install ros-$ROS_DISTRO-vision-msgs.',
+            once=True,
+        )
+        return None
+    return node.create_publisher(LabelInfo, topic, _LATCHED_QOS)
+
+
+def _values(snapshot: Snapshot, engine: str) -> list[tuple[str, str]]:
+    values = [
+        ('engine', engine),
+        ('rate in [Hz]', f'{snapshot.rate_in_hz:.1f}'),
+        ('rate out [Hz]', f'{snapshot.rate_out_hz:.1f}'),
+        ('received', str(snapshot.received)),
+        ('published', str(snapshot.published)),
+        ('dropped', str(sum(snapshot.drops.values()))),
+    ]
+    values += [(f'dropped, {cause}', str(count)) for cause, count in snapshot.drops.items()]
+    for stage, (p50, p95, p99) in snapshot.stages_ms.items():
+        values.append((f'{stage} p50/p95/p99 [ms]', f'{p50:.1f} / {p95:.1f} / {p99:.1f}'))
+    return values
