@@ -4,6 +4,8 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import inspect
+import json
 import logging
 import sys
 from typing import Any
@@ -117,8 +119,54 @@ def parse(
     """Read the options that a command's signature and docstring describe."""
     parser = ArgumentParser(prog=program, description=help_text)
     parser.add_function_arguments(command, as_positional=True)
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(normalise_arguments(command, arguments))
     return dict(parser.instantiate_classes(parsed).items())
+
+
+def normalise_arguments(command: Command, arguments: list[str]) -> list[str]:
+    """Let users write what jsonargparse wants as JSON.
+
+    `--flag` alone is true, `--size 384 512` and `--topics /a /b` are lists, dashes in names are
+    underscores, and several words before the last are a list where the first parameter is one.
+    """
+    parameters = inspect.signature(command).parameters
+    hints = {name: str(parameter.annotation) for name, parameter in parameters.items()}
+    words: list[str] = []
+    groups: list[tuple[str, list[str]]] = []
+    for argument in arguments:
+        if argument.startswith('--') and argument != '--':
+            name, separator, value = argument.partition('=')
+            groups.append((name.replace('-', '_').replace('__', '--', 1), []))
+            if separator:
+                groups[-1][1].append(value)
+        elif groups and _takes(hints.get(groups[-1][0].removeprefix('--'), ''), groups[-1][1]):
+            groups[-1][1].append(argument)
+        else:
+            words.append(argument)
+    first = next(iter(hints.values()), '')
+    if 'list[' in first and len(words) > 1 and not words[0].startswith('['):
+        words = [json.dumps(words[:-1]), words[-1]]
+    for name, values in groups:
+        hint = hints.get(name.removeprefix('--'), '')
+        is_list = ('list[' in hint or 'tuple[' in hint) and not values[:1] == ['null']
+        if is_list and values and not values[0].startswith('['):
+            numbers = 'int' in hint
+            values = [json.dumps([int(v) for v in values] if numbers else values)]
+        if hint == 'bool' or hint == "<class 'bool'>":
+            values = values or ['true']
+        words += [name, *values]
+    return words
+
+
+def _takes(hint: str, values: list[str]) -> bool:
+    """Tell whether an option with these values takes another word."""
+    if 'list[' in hint:
+        return True
+    if 'tuple[' in hint:
+        return len(values) < 2 and not (values and values[0].startswith('['))
+    if 'bool' in hint:
+        return False
+    return not values
 
 
 def _overview(commands: Mapping[str, tuple[str, Loader]]) -> str:

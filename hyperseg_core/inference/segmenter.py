@@ -141,6 +141,11 @@ class Segmenter:
             return self._segment_all([as_rgb(images)])[0]
         return self._segment_all([as_rgb(image) for image in images])
 
+    @property
+    def size(self) -> Size | None:
+        """The network's input size that was asked for [px]; None: it follows the frames."""
+        return self._size
+
     def prepare(self, frame_size: Size, batch: int = 1) -> None:
         """Build the engine for frames of a size [px], so that the first one need not wait."""
         with self._lock:

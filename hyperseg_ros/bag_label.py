@@ -1,0 +1,410 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg bag label`: every image of a bag once, the same bytes every time.
+
+The work is done in chunks, each a small bag of its own in a folder beside the output. A chunk
+is renamed when it is whole, and the output when all chunks are joined: whatever interrupts,
+`--resume` goes on after the last whole chunk and ends with the same content.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import field
+import hashlib
+import json
+import logging
+from pathlib import Path
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeRemainingColumn
+from rosbags.highlevel import AnyReader
+
+from hyperseg_core import cli
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import InputError
+from hyperseg_core.inference.segmenter import Segmentation
+from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.render import overlay
+from hyperseg_ros.bags import COMPRESSED
+from hyperseg_ros.bags import IMAGE
+from hyperseg_ros.bags import LABEL_INFO
+from hyperseg_ros.bags import BagWriter
+from hyperseg_ros.bags import DamagedBagError
+from hyperseg_ros.bags import RawMessage
+from hyperseg_ros.bags import image_connections
+from hyperseg_ros.bags import open_bag
+from hyperseg_ros.bags import output_prefix
+from hyperseg_ros.bags import read_messages
+from hyperseg_ros.conversions import compressed_to_rgb
+from hyperseg_ros.conversions import encode_png
+from hyperseg_ros.conversions import image_to_rgb
+
+_logger = logging.getLogger(__name__)
+_CHUNK = 200
+_AHEAD = 4
+_HASHED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """What is written beside the masks."""
+
+    confidence: bool = False
+    overlay: bool = False
+    compressed: bool = False
+    copy: bool = False
+    storage: str = 'mcap'
+
+
+@dataclass(slots=True)
+class LabelReport:
+    """What became of every image message."""
+
+    labelled: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A message on its way: an image, something to copy, or a problem."""
+
+    message: RawMessage
+    header: Any = None
+    pixels: NDArray[np.uint8] | None = None
+    problem: str = ''
+
+
+def bag_label_command(
+    source: list[Path],
+    out: Path,
+    checkpoint: str = 'default',
+    topics: list[str] | None = None,
+    engine: str = 'auto',
+    device: str = 'auto',
+    precision: str = 'f32',
+    size: tuple[int, int] | None = None,
+    confidence: bool = False,
+    overlay: bool = False,
+    compressed: bool = False,
+    copy: bool = False,
+    storage: str = 'mcap',
+    resume: bool = False,
+) -> int:
+    """Label every image of bags; exit status 1 if any was lost, 2 if nothing could be done.
+
+    Args:
+        source: Bags: rosbag2 folders, .mcap or .db3 files, ROS 1 .bag files, or a folder of them.
+        out: The labelled bag; for several bags, a folder of labelled bags.
+        checkpoint: File or name of a shipped checkpoint.
+        topics: Topics to label; all with images by default.
+        engine: auto, tensorrt, onnxruntime, openvino or torch.
+        device: auto, cpu, gpu (Intel), cuda or cuda:N.
+        precision: f32, bf16, f16 or auto.
+        size: Network input height and width [px]; by default it follows the images.
+        confidence: Write the confidence of each mask too.
+        overlay: Write overlays too.
+        compressed: Write masks as PNG too.
+        copy: Copy the input's other topics.
+        storage: mcap or sqlite3.
+        resume: Go on where an interrupted run stopped.
+    """
+    bags = find_bags(source)
+    options = LabelOptions(confidence, overlay, compressed, copy, storage)
+    segmenter = Segmenter(checkpoint, engine, device, precision, size)
+    has_lost = has_done = False
+    for bag in bags:
+        target = out if len(bags) == 1 else out / bag.stem
+        try:
+            report = label_bag(bag, target, segmenter, options, topics, resume=resume)
+        except (InputError, FileNotFoundError) as error:
+            _logger.error('%s: %s', bag, error)
+            has_lost = True
+            continue
+        has_done |= report.labelled > 0
+        has_lost |= bool(report.problems)
+        for problem in report.problems:
+            _logger.warning('%s: %s', bag, problem)
+        _logger.info('%s: %d images labelled to %s.', bag, report.labelled, target)
+    return 0 if not has_lost else 1 if has_done else 2
+
+
+def find_bags(sources: list[Path]) -> list[Path]:
+    """List the bags that paths name: bags themselves, or folders of bags.
+
+    Raises:
+        FileNotFoundError: If a path is not there.
+        InputError: If a folder holds no bag.
+    """
+    bags: list[Path] = []
+    for path in sources:
+        if not path.exists():
+            msg = f'No bag at {path}.'
+            raise FileNotFoundError(msg)
+        if path.is_file() or (path / 'metadata.yaml').is_file():
+            bags.append(path)
+            continue
+        inner = sorted(p for p in path.iterdir() if _is_bag(p))
+        if not inner:
+            msg = f'{path} is no bag (no metadata.yaml) and holds none.'
+            raise InputError(msg)
+        bags += inner
+    return bags
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix in {'.bag', '.mcap', '.db3'} or (path / 'metadata.yaml').is_file()
+
+
+def label_bag(
+    bag: Path,
+    out: Path,
+    segmenter: Segmenter,
+    options: LabelOptions,
+    topics: list[str] | None = None,
+    *,
+    resume: bool = False,
+    chunk_size: int = _CHUNK,
+) -> LabelReport:
+    """Label one bag.
+
+    Raises:
+        ConfigError: If `out` is there already, or an interrupted run had other options.
+        InputError: If the bag cannot be opened or has no images.
+    """
+    if out.exists():
+        msg = f'{out} is there already; give another name or delete it.'
+        raise ConfigError(msg)
+    parts = out.with_name(f'{out.name}.parts')
+    provenance = _provenance(bag, segmenter, options, topics)
+    _prepare_parts(parts, provenance, resume=resume)
+    with open_bag(bag) as reader:
+        images = image_connections(reader, topics)
+        chosen = list(reader.connections) if options.copy else images
+        total = sum(item.msgcount for item in chosen)
+        labeller = _Labeller(segmenter, options, {item.topic for item in images})
+        report = LabelReport()
+        columns = (
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns) as progress:
+            task = progress.add_task(bag.name, total=total)
+            chunks = _chunks(reader, chosen, chunk_size, report)
+            for index, chunk in enumerate(chunks):
+                target = parts / f'{index:06d}'
+                if not target.exists():
+                    labeller.label_chunk(reader, chunk, target)
+                progress.update(task, advance=len(chunk))
+    _join(parts, out, provenance, segmenter, options, report)
+    return report
+
+
+def _provenance(
+    bag: Path, segmenter: Segmenter, options: LabelOptions, topics: list[str] | None
+) -> dict[str, Any]:
+    from importlib import metadata
+
+    return {
+        'checkpoint': segmenter.checkpoint.digest,
+        'engine': str(segmenter.spec),
+        'size': 'by frame' if segmenter.size is None else list(segmenter.size),
+        'input': _hash_input(bag),
+        'options': {name: getattr(options, name) for name in LabelOptions.__slots__},
+        'topics': topics or 'all with images',
+        'package': metadata.version('hyperseg_ros'),
+    }
+
+
+def _hash_input(bag: Path) -> str:
+    """Return the SHA-256 of the bag's files' names, sizes and first and last megabyte."""
+    hasher = hashlib.sha256()
+    files = [bag] if bag.is_file() else sorted(p for p in bag.iterdir() if p.is_file())
+    for path in files:
+        size = path.stat().st_size
+        hasher.update(f'{path.name}:{size}\n'.encode())
+        with path.open('rb') as file:
+            hasher.update(file.read(_HASHED_BYTES))
+            file.seek(max(0, size - _HASHED_BYTES))
+            hasher.update(file.read())
+    return hasher.hexdigest()
+
+
+def _prepare_parts(parts: Path, provenance: dict[str, Any], *, resume: bool) -> None:
+    manifest = parts / 'provenance.json'
+    content = json.dumps(provenance, indent=2, sort_keys=True)
+    if resume and manifest.is_file():
+        if manifest.read_text(encoding='utf-8') != content:
+            msg = (
+                f'{parts} is from a run with another input, checkpoint or options; delete it, or '
+                f'give the same ones.'
+            )
+            raise ConfigError(msg)
+    else:
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
+        manifest.write_text(content, encoding='utf-8')
+    for unfinished in parts.glob('*.unfinished'):
+        shutil.rmtree(unfinished)
+
+
+def _chunks(
+    reader: AnyReader, connections: list[Any], size: int, report: LabelReport
+) -> Iterator[list[RawMessage]]:
+    """Cut the messages into chunks; where the bag is damaged, say so and end."""
+    chunk: list[RawMessage] = []
+    try:
+        for message in read_messages(reader, connections):
+            chunk.append(message)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except DamagedBagError as error:
+        report.problems.append(str(error))
+    if chunk:
+        yield chunk
+
+
+class _Labeller:
+    """Decodes ahead, segments, and encodes behind, each in a thread of its own."""
+
+    def __init__(self, segmenter: Segmenter, options: LabelOptions, topics: set[str]) -> None:
+        self._segmenter, self._options, self._topics = segmenter, options, topics
+
+    def label_chunk(self, reader: AnyReader, chunk: list[RawMessage], target: Path) -> None:
+        """Write a chunk's bag and its report, then give it its name."""
+        unfinished = target.with_name(f'{target.name}.unfinished')
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        writer = BagWriter(unfinished / 'bag', storage='mcap')
+        report: dict[str, Any] = {'labelled': 0, 'problems': []}
+        with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as writing:
+            waiting: list[Future[_Decoded]] = []
+            written: list[Future[None]] = []
+            queue = iter(chunk)
+            for message in queue:
+                waiting.append(decoding.submit(self._decode, reader, message))
+                if len(waiting) == _AHEAD:
+                    self._finish(waiting.pop(0).result(), writer, writing, written, report)
+            for future in waiting:
+                self._finish(future.result(), writer, writing, written, report)
+            for done in written:
+                done.result()
+        writer.close()
+        (unfinished / 'report.json').write_text(json.dumps(report), encoding='utf-8')
+        unfinished.rename(target)
+
+    def _decode(self, reader: AnyReader, message: RawMessage) -> _Decoded:
+        if message.connection.topic not in self._topics:
+            return _Decoded(message)
+        try:
+            content: Any = reader.deserialize(message.data, message.connection.msgtype)
+            if message.connection.msgtype == COMPRESSED:
+                return _Decoded(message, content.header, compressed_to_rgb(content.data))
+            return _Decoded(message, content.header, image_to_rgb(content))
+        except Exception as error:  # whatever a damaged message provokes is told, once, here
+            place = f'{message.connection.topic} at {message.time_ns} ns'
+            return _Decoded(message, problem=f'{place}: {error}')
+
+    def _finish(
+        self,
+        item: _Decoded,
+        writer: BagWriter,
+        writing: ThreadPoolExecutor,
+        written: list[Future[None]],
+        report: dict[str, Any],
+    ) -> None:
+        if len(written) > _AHEAD:
+            written.pop(0).result()
+        if item.problem:
+            report['problems'].append(item.problem)
+        if item.pixels is None:
+            if self._options.copy:
+                written.append(writing.submit(writer.copy, item.message))
+            return
+        found = self._segmenter(item.pixels)
+        report['labelled'] += 1
+        written.append(writing.submit(self._write, writer, item, found))
+
+    def _write(self, writer: BagWriter, item: _Decoded, found: Segmentation) -> None:
+        assert item.pixels is not None
+        prefix, time_ns = output_prefix(item.message.connection.topic), item.message.time_ns
+        header = writer.header(item.header)
+        if self._options.copy:
+            writer.copy(item.message)
+        mask = writer.image(header, found.labels, 'mono8')
+        writer.write(f'{prefix}/mask', IMAGE, time_ns, mask)
+        if self._options.confidence:
+            plane = writer.image(header, found.confidence, 'mono8')
+            writer.write(f'{prefix}/confidence', IMAGE, time_ns, plane)
+        if self._options.compressed:
+            png = writer.compressed(header, encode_png(found.labels), 'mono8; png compressed ')
+            writer.write(f'{prefix}/mask/compressed', COMPRESSED, time_ns, png)
+        if self._options.overlay:
+            pixels = np.ascontiguousarray(item.pixels)
+            picture = overlay(pixels, found.labels, self._segmenter.labels)
+            writer.write(
+                f'{prefix}/overlay', IMAGE, time_ns, writer.image(header, picture, 'rgb8')
+            )
+
+
+def _join(
+    parts: Path,
+    out: Path,
+    provenance: dict[str, Any],
+    segmenter: Segmenter,
+    options: LabelOptions,
+    report: LabelReport,
+) -> None:
+    """Join the chunks to the output bag and give it its name."""
+    chunks = sorted(path for path in parts.iterdir() if path.name.isdigit())
+    for chunk in chunks:
+        part = json.loads((chunk / 'report.json').read_text(encoding='utf-8'))
+        report.labelled += part['labelled']
+        report.problems = part['problems'] + report.problems
+    if not report.labelled:
+        shutil.rmtree(parts)
+        return
+    # Storage files are named after the folder that they are written in.
+    unfinished = parts / 'joined.unfinished' / out.name
+    shutil.rmtree(unfinished.parent, ignore_errors=True)
+    unfinished.parent.mkdir()
+    writer = BagWriter(unfinished, storage=options.storage)
+    writer.annotate('hyperseg', json.dumps(provenance, sort_keys=True))
+    prefixes: set[str] = set()
+    for chunk in chunks:
+        with open_bag(chunk / 'bag') as reader:
+            masks = {c.topic for c in reader.connections if c.topic.endswith('/mask')}
+            for message in read_messages(reader, list(reader.connections)):
+                for topic in sorted(masks - prefixes):
+                    prefixes.add(topic)
+                    names, threshold = segmenter.labels.names, segmenter.confidence_threshold
+                    header = writer.header_at(message.time_ns, '')
+                    info = writer.label_info(header, names, threshold)
+                    topic_info = f'{topic.removesuffix("/mask")}/label_info'
+                    writer.write(topic_info, LABEL_INFO, message.time_ns, info, latched=True)
+                writer.copy(message)
+    writer.close()
+    summary = {'labelled': report.labelled, 'problems': report.problems, **provenance}
+    (unfinished / 'labelling.json').write_text(json.dumps(summary, indent=2), encoding='utf-8')
+    unfinished.rename(out)
+    shutil.rmtree(parts)
+
+
+def main() -> None:
+    """Run the command on its own: `ros2 run hyperseg_ros bag_label`."""
+    commands: dict[str, Any] = {'label': ('Label every image of bags.', lambda: bag_label_command)}
+    sys.exit(cli.run(['label', *sys.argv[1:]], commands))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,273 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and writing bags with `rosbags`, on machines with ROS or without."""
+
+from collections.abc import Iterator
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+from rosbags.highlevel import AnyReaderError
+from rosbags.interfaces import Connection
+from rosbags.interfaces import Qos
+from rosbags.interfaces import QosDurability
+from rosbags.interfaces import QosHistory
+from rosbags.interfaces import QosLiveliness
+from rosbags.interfaces import QosReliability
+from rosbags.interfaces import QosTime
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+
+from hyperseg_core.errors import InputError
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+BAG_VERSION = 9
+# vision_msgs is not among the types that rosbags ships; its definition is two lines of fields.
+_LABEL_TYPES = {
+    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
+    LABEL_INFO: 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
+}
+_FOREVER = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
+
+
+def qos(*, latched: bool = False, depth: int = 10) -> Qos:
+    """Return a reliable profile, transient local where `latched`."""
+    durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
+    return Qos(
+        QosHistory.KEEP_LAST, depth, QosReliability.RELIABLE, durability, _FOREVER, _FOREVER,
+        QosLiveliness.AUTOMATIC, _FOREVER, avoid_ros_namespace_conventions=False,
+    )  # fmt: skip
+
+
+def ros2_types() -> Any:
+    """Return the message types that we write, with vision_msgs/LabelInfo."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in _LABEL_TYPES.items():
+        if name not in store.fielddefs:
+            store.register(get_types_from_msg(text, name))
+    return store
+
+
+@contextlib.contextmanager
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """Open a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 .bag.
+
+    Raises:
+        InputError: If it is none of them, or is too damaged to be opened.
+        FileNotFoundError: If it is not there.
+    """
+    if not path.exists():
+        msg = f'No bag at {path}.'
+        raise FileNotFoundError(msg)
+    reader = None
+    try:
+        reader = AnyReader([path], default_typestore=ros2_types())
+        reader.open()
+    except Exception as err:  # damaged files make the readers raise what they like
+        msg = (
+            f'{path} cannot be opened as a bag ({type(err).__name__}: {err}). A folder needs its '
+            f'metadata.yaml: `ros2 bag reindex {path}` makes it again; or give the file in it.'
+        )
+        raise InputError(msg) from err
+    try:
+        yield reader
+    finally:
+        with contextlib.suppress(AnyReaderError):
+            reader.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it lies in a bag."""
+
+    connection: Connection
+    time_ns: int
+    data: bytes
+
+
+class DamagedBagError(InputError):
+    """The bag's readable part ended early."""
+
+
+def read_messages(reader: AnyReader, connections: list[Connection]) -> Iterator[RawMessage]:
+    """Read messages in order of their log time.
+
+    Raises:
+        DamagedBagError: Where the bag is cut off or damaged, after what could be read.
+    """
+    if not connections:
+        return
+    messages = reader.messages(connections=connections)
+    while True:
+        try:
+            connection, time_ns, data = next(messages)
+        except StopIteration:
+            return
+        except Exception as err:
+            msg = f'the bag is damaged from here on ({type(err).__name__}: {err})'
+            raise DamagedBagError(msg) from err
+        yield RawMessage(connection, time_ns, bytes(data))
+
+
+def image_connections(reader: AnyReader, topics: list[str] | None) -> list[Connection]:
+    """Return the connections with images, of the topics asked for or all.
+
+    Raises:
+        InputError: If a topic asked for has no images, or there is none at all.
+    """
+    found = [item for item in reader.connections if item.msgtype in {IMAGE, COMPRESSED}]
+    names = sorted({item.topic for item in found})
+    for topic in topics or ():
+        if topic not in names:
+            msg = (
+                f'No images on topic {topic!r}; topics with images: {", ".join(names) or "none"}.'
+            )
+            raise InputError(msg)
+    if not found:
+        msg = 'The bag has no topic of sensor_msgs/Image or CompressedImage.'
+        raise InputError(msg)
+    return [item for item in found if topics is None or item.topic in topics]
+
+
+def output_prefix(topic: str) -> str:
+    """Return where a camera's masks go: /front/image_raw becomes /segmenter/front."""
+    camera = topic.removesuffix('/compressed').rpartition('/')[0]
+    return f'/segmenter{camera}'
+
+
+class BagWriter:
+    """Writes a rosbag2 bag of the types we make, and copies of others."""
+
+    def __init__(self, path: Path, *, storage: str = 'mcap') -> None:
+        """Create the bag; its folder must not be there.
+
+        Raises:
+            InputError: If the storage is unknown.
+        """
+        plugins = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+        if storage not in plugins:
+            msg = f'Unknown storage {storage!r}; known: {", ".join(plugins)}.'
+            raise InputError(msg)
+        self.types = ros2_types()
+        self._writer = Writer(path, version=BAG_VERSION, storage_plugin=plugins[storage])
+        self._writer.open()
+        self._connections: dict[str, Connection] = {}
+
+    def annotate(self, key: str, value: str) -> None:
+        """Put a line of provenance into the bag's metadata."""
+        self._writer.set_custom_data(key, value)
+
+    def write(
+        self, topic: str, kind: str, time_ns: int, message: Any, *, latched: bool = False
+    ) -> None:
+        """Serialise and write a message."""
+        self.write_raw(
+            topic, kind, time_ns, self.types.serialize_cdr(message, kind), latched=latched
+        )
+
+    def write_raw(
+        self,
+        topic: str,
+        kind: str,
+        time_ns: int,
+        data: bytes | memoryview,
+        *,
+        latched: bool = False,
+    ) -> None:
+        """Write a serialised message of a type we know."""
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self.types, offered_qos_profiles=[qos(latched=latched)]
+            )
+        self._writer.write(self._connections[topic], time_ns, data)
+
+    def copy(self, message: RawMessage) -> None:
+        """Write another bag's message as it is, with its type and QoS."""
+        source = message.connection
+        key = f'{source.topic} {source.msgtype}'
+        if key not in self._connections:
+            profiles = getattr(source.ext, 'offered_qos_profiles', [])
+            self._connections[key] = self._writer.add_connection(
+                source.topic, source.msgtype, msgdef=source.msgdef.data, rihs01=source.digest,
+                offered_qos_profiles=profiles,
+            )  # fmt: skip
+        self._writer.write(self._connections[key], message.time_ns, message.data)
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._writer.close()
+
+    def header(self, source: Any) -> Any:
+        """Return a ROS 2 header equal to one read from any bag."""
+        types = self.types.types
+        stamp = types['builtin_interfaces/msg/Time'](
+            sec=int(source.stamp.sec), nanosec=int(source.stamp.nanosec)
+        )
+        return types['std_msgs/msg/Header'](stamp=stamp, frame_id=source.frame_id)
+
+    def header_at(self, time_ns: int, frame_id: str) -> Any:
+        """Return a header for a time since the epoch [ns]."""
+        types = self.types.types
+        sec, nanosec = divmod(time_ns, 1_000_000_000)
+        stamp = types['builtin_interfaces/msg/Time'](sec=sec, nanosec=nanosec)
+        return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
+
+    def image(self, header: Any, pixels: NDArray[np.uint8], encoding: str) -> Any:
+        """Return an Image message of (H, W) or (H, W, 3) uint8."""
+        contiguous = np.ascontiguousarray(pixels)
+        return self.types.types[IMAGE](
+            header=header, height=contiguous.shape[0], width=contiguous.shape[1],
+            encoding=encoding, is_bigendian=0, step=contiguous.strides[0],
+            data=contiguous.reshape(-1),
+        )  # fmt: skip
+
+    def compressed(self, header: Any, data: bytes, form: str) -> Any:
+        """Return a CompressedImage message."""
+        return self.types.types[COMPRESSED](
+            header=header, format=form, data=np.frombuffer(data, np.uint8)
+        )
+
+    def label_info(self, header: Any, names: tuple[str, ...], threshold: float) -> Any:
+        """Return a LabelInfo message."""
+        kind = self.types.types['vision_msgs/msg/VisionClass']
+        classes = [kind(class_id=index, class_name=name) for index, name in enumerate(names)]
+        return self.types.types[LABEL_INFO](header=header, class_map=classes, threshold=threshold)
+
+    def camera_info(
+        self, header: Any, matrix: NDArray[np.float64], height: int, width: int
+    ) -> Any:
+        """Return a CameraInfo message of an ideal pinhole camera."""
+        types = self.types.types
+        region = types['sensor_msgs/msg/RegionOfInterest'](
+            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        )
+        return types[CAMERA_INFO](
+            header=header, height=height, width=width, distortion_model='plumb_bob',
+            d=np.zeros(5), k=matrix.flatten(), r=np.eye(3).flatten(),
+            p=np.hstack((matrix, np.zeros((3, 1)))).flatten(),
+            binning_x=0, binning_y=0, roi=region,
+        )  # fmt: skip
+
+
+def ros2_type_name(kind: str) -> str:
+    """Check a type's name from a bag and return it as package/msg/Name.
+
+    Raises:
+        InputError: If it is no such name.
+    """
+    match = re.fullmatch(r'([a-z][a-z0-9_]*)/(?:msg/)?([A-Z][A-Za-z0-9]*)', kind)
+    if match is None:
+        msg = f'{kind!r} is no message type.'
+        raise InputError(msg)
+    return f'{match[1]}/msg/{match[2]}'
