@@ -262,7 +262,8 @@ def message_class(kind: str) -> Any:
     # Only a package of messages is imported: a bag must not make us run anything else.
     modules = [Path(place) / 'msg' / '__init__.py' for place in places or ()]
     if not any(module.is_file() for module in modules):
-        msg = f'its type {kind} is not installed: apt install ros-$ROS_DISTRO-{package.replace("_", "-")}.'
+        apt = package.replace('_', '-')
+        msg = f'its type {kind} is not installed: apt install ros-$ROS_DISTRO-{apt}.'
         raise InputError(msg)
     try:
         return getattr(importlib.import_module(f'{package}.msg'), name)

@@ -2,22 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera that drives along a rendered street: for demos, tests and benchmarks."""
 
-import signal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-import rclpy
-from rclpy.executors import ExternalShutdownException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
 
 from hyperseg_core.data.drive.scene import DriveScene
 from hyperseg_ros.conversions import fill_image
+from hyperseg_ros.node_process import run_node
 
 
 def camera_info(matrix: NDArray[np.float64], height: int, width: int) -> CameraInfo:
@@ -61,31 +57,6 @@ class DriveCamera(Node):
         self._infos.publish(info)
         if self._labels.get_subscription_count():
             self._labels.publish(fill_image(Image(header=info.header), frame.labels, 'mono8'))
-
-
-def interrupt(*_: Any) -> None:
-    """Turn SIGTERM, which launch sends, into what Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
-def run_node(create: Any, args: list[str] | None) -> None:
-    """Spin a node until SIGINT or SIGTERM, then release it and leave with status 0.
-
-    Python's own handlers are used: an interrupted wait leaves the executor in order.
-    """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, interrupt)
-    node = create()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def main(args: list[str] | None = None) -> None:

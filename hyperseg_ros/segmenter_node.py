@@ -2,18 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node: a lifecycle node that turns camera topics into masks. Wiring only."""
 
-import signal
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 import rclpy
-from rclpy.executors import ExternalShutdownException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
@@ -22,6 +18,7 @@ from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import this_machine
 from hyperseg_ros.camera_stream import CameraStream
+from hyperseg_ros.node_process import run_node
 from hyperseg_ros.parameters import NodeParameters
 from hyperseg_ros.parameters import check_change
 from hyperseg_ros.parameters import declare_parameters
@@ -173,28 +170,9 @@ class SegmenterNode(LifecycleNode):
             self.trigger_cleanup()
 
 
-def _end(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
-    # Python's own handlers: an interrupted wait leaves the executor in order, and SIGTERM, which
-    # launch sends, ends the node as Ctrl-C does.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, _end)
-    node = SegmenterNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        node._release()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    run_node(SegmenterNode, args, release=lambda node: node._release())
 
 
 if __name__ == '__main__':

@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument('bag', description='Bag to play.'),
             DeclareLaunchArgument('image', description='Image topic in the bag.'),
             DeclareLaunchArgument('rate', default_value='1.0', description='Speed.'),
-            DeclareLaunchArgument('checkpoint', default_value='default', description='Checkpoint.'),
+            DeclareLaunchArgument('checkpoint', default_value='default', description='Weights.'),
             DeclareLaunchArgument('engine', default_value='auto', description='Engine.'),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
