@@ -11,6 +11,8 @@ from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
 from hyperseg_core.evaluation import Scores
+from hyperseg_core.inference.segmenter import Segmentation
+from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
 from hyperseg_core.model.hyperseg import HyperSeg
@@ -27,6 +29,8 @@ __all__ = [
     'InputError',
     'LabelSet',
     'Scores',
+    'Segmentation',
+    'Segmenter',
     'build_model',
     'import_published',
     'load_checkpoint',

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rich.console import Console
@@ -47,9 +48,12 @@ Stamp = tuple[int, int]
 class Collector(Node):
     """Pairs masks with the frames, and the truth, that have their stamp."""
 
-    def __init__(self, image_topic: str, labels: LabelSet, output: Path) -> None:
+    def __init__(
+        self, image_topic: str, labels: LabelSet, output: Path, *, use_sim_time: bool
+    ) -> None:
         """Listen to the camera and to the node."""
-        super().__init__('demo')
+        simulated = Parameter('use_sim_time', Parameter.Type.BOOL, use_sim_time)
+        super().__init__('demo', parameter_overrides=[simulated])
         self._labels = labels
         self._output = output
         sensor = QoSProfile(depth=_KEPT, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -85,7 +89,8 @@ class Collector(Node):
 
     def _on_mask(self, message: Image) -> None:
         age_s = self.get_clock().now().nanoseconds / 1e9 - _seconds(message)
-        self._ages_ms.append(1000 * age_s)
+        if age_s > 0:  # not before the first tick of a bag's clock
+            self._ages_ms.append(1000 * age_s)
         self.start_s = self.start_s or time.monotonic()
         self.num_masks += 1
         mask = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
@@ -113,7 +118,9 @@ class Collector(Node):
         self._video.write(np.ascontiguousarray(picture[..., ::-1]))
         if self.num_masks % 12 == 1 and len(self._tiles) < _SHEET:
             self._tiles.append(picture)
-            self._captions.append(f'mask {self.num_masks}, {self._ages_ms[-1]:.0f} ms old')
+            self._captions.append(
+                f'mask {self.num_masks}, {(self._ages_ms or [0])[-1]:.0f} ms old'
+            )
 
     @property
     def mean_iou(self) -> float | None:
@@ -202,7 +209,7 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
         return [], options.topic
     if options.bag:
         chosen = options.bag_topic or _first_image_topic(Path(options.bag))
-        remapping = ['--loop', '--topics', chosen, '--remap', f'{chosen}:={topic}']
+        remapping = ['--loop', '--clock', '--topics', chosen, '--remap', f'{chosen}:={topic}']
         return ['bag_player', options.bag, *remapping], topic
     for source in (options.video, options.images, options.camera):
         if source is not None:
@@ -242,11 +249,15 @@ def main() -> int:
     _clear(output)
     camera, topic = camera_arguments(options)
     node = ['--ros-args', '-r', f'image:={topic}', '-p', f'checkpoint:={options.checkpoint}']
+    # A bag brings its own time; others are given a second, as starting takes the machine's breath.
+    is_bag = str(bool(options.bag)).lower()
     node += [
         '-p',
         f'engine:={options.engine}',
         '-p',
-        'max_age:=0.0' if options.bag else 'max_age:=1.0',
+        f'use_sim_time:={is_bag}',
+        '-p',
+        'max_age:=1.0',
     ]
     with contextlib.ExitStack() as stack:
         if camera:
@@ -270,7 +281,8 @@ def _collect(
     console = Console()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
     rclpy.init(args=[])
-    collector = Collector(topic, load_checkpoint(options.checkpoint).labels, output)
+    labels = load_checkpoint(options.checkpoint).labels
+    collector = Collector(topic, labels, output, use_sim_time=bool(options.bag))
     begin_s = time.monotonic()
     try:
         with Live(collector.table(), console=console, refresh_per_second=4) as live:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperseg_core.data.camvid import camvid
+from hyperseg_core.data.cityscapes import cityscapes
 from hyperseg_core.data.drive.dataset import DriveData
+from hyperseg_core.data.folder import folder
 from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.voc import voc
 from hyperseg_core.errors import ConfigError
 
 
@@ -36,6 +39,9 @@ class DataConfig:
 
 _OPENERS: dict[str, Callable[[Path, str], SegmentationData]] = {
     'camvid': camvid,
+    'cityscapes': cityscapes,
+    'folder': folder,
+    'voc': voc,
     'drive': lambda _root, split: DriveData(split),
 }
 

@@ -1,0 +1,85 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Any pairs of images and label PNGs, described by one YAML.
+
+labels: labels.yaml             # a label set, or the name of a shipped one
+labels_are_colours: false       # whether label PNGs hold colours instead of ids
+splits:
+  train:
+    images: train/images/*.jpg  # pattern below the YAML's folder
+    labels: train/labels/{stem}.png
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hyperseg_core.data.camvid import check_pairs
+from hyperseg_core.data.samples import FilePairs
+from hyperseg_core.data.samples import Pair
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import InputError
+from hyperseg_core.labels import load_labels
+
+
+def folder(description: Path, split: str) -> FilePairs:
+    """Open a split of the data set that a YAML describes; `train+val` joins two.
+
+    Raises:
+        ConfigError: If the YAML is wrong or leads out of its folder.
+        InputError: If the split is unknown or empty, or a file is missing.
+    """
+    if not description.is_file():
+        msg = f'{description} is not there; a data set of kind folder is described by a YAML file.'
+        raise InputError(msg)
+    data = _read(description)
+    base = description.resolve().parent
+    pairs: list[Pair] = []
+    for name in split.split('+'):
+        if name not in data['splits']:
+            msg = f'{description} has no split {name!r}; known: {", ".join(data["splits"])}.'
+            raise InputError(msg)
+        entry = data['splits'][name]
+        images = sorted(base.glob(_inside(description, entry['images'])))
+        if not images:
+            msg = f'{description}: no image matches {entry["images"]!r} below {base}.'
+            raise InputError(msg)
+        pattern = _inside(description, entry['labels'])
+        pairs += [Pair(image, base / pattern.format(stem=image.stem)) for image in images]
+    check_pairs(pairs)
+    labels = str(data['labels'])
+    label_set = load_labels(base / labels if labels.endswith(('.yaml', '.yml')) else labels)
+    has_source = any(item.source is not None for item in label_set.classes)
+    return FilePairs(
+        pairs,
+        label_set,
+        lookup=label_set.source_lookup() if has_source else None,
+        from_colours=bool(data.get('labels_are_colours', False)),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as err:
+        msg = f'{path} is not valid YAML: {err}.'
+        raise ConfigError(msg) from err
+    known = {'labels', 'labels_are_colours', 'splits'}
+    if not isinstance(data, dict) or not {'labels', 'splits'} <= set(data) <= known:
+        msg = f'{path} needs `labels` and `splits`, and may have `labels_are_colours`.'
+        raise ConfigError(msg)
+    for name, entry in dict(data['splits']).items():
+        if not isinstance(entry, dict) or set(entry) != {'images', 'labels'}:
+            msg = f'{path}: split {name!r} needs `images` and `labels`, and nothing else.'
+            raise ConfigError(msg)
+    return data
+
+
+def _inside(path: Path, pattern: object) -> str:
+    """Check that a pattern stays below the YAML's folder."""
+    text = str(pattern)
+    if Path(text).is_absolute() or '..' in Path(text).parts:
+        msg = f'{path}: {text!r} leads out of the folder; patterns are relative to the YAML.'
+        raise ConfigError(msg)
+    return text

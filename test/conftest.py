@@ -1,0 +1,35 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from hyperseg_core import build_model
+from hyperseg_core import load_labels
+from hyperseg_core import save_checkpoint
+
+# Message fields are only checked where this is set; a wrong type then fails here, not on a robot.
+os.environ.setdefault('ROS_PYTHON_CHECK_FIELDS', '1')
+os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep engines and logs of tests apart from the user's."""
+    os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('cache'))
+    os.environ['ROS_LOG_DIR'] = str(tmp_path_factory.mktemp('ros_log'))
+
+
+@pytest.fixture(scope='session')
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lite0 with random weights, meant for 128 x 192 px: quick to build engines of."""
+    import dataclasses
+
+    from hyperseg_core.model.config import load_config
+
+    torch.manual_seed(0)
+    config = dataclasses.replace(load_config('lite0'), size=(128, 192))
+    path = tmp_path_factory.mktemp('checkpoint') / 'small.safetensors'
+    return save_checkpoint(path, build_model(config).eval(), load_labels('camvid'))
