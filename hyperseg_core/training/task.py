@@ -49,11 +49,13 @@ class SegmentationTask(pl.LightningModule):
         return self
 
     def on_train_epoch_start(self) -> None:
-        """Seed what the network draws, so that a resumed epoch is the epoch it would have been."""
-        self.train()  # Lightning keeps the modes it finds; ours depend on the recipe.
-        torch.manual_seed(
-            (self.config.seed * 1_000_003 + self.current_epoch) * 4096 + self.global_rank
-        )
+        """Put the modules in their modes: Lightning keeps what it finds, ours follow the recipe."""
+        self.train()
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_index: int) -> None:
+        """Seed what the network draws, so that a resumed step is the step it would have been."""
+        number = self.config.seed * 1_000_003 + self.global_step
+        torch.manual_seed(number * 4096 + self.global_rank)
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """Return the loss of a batch."""

@@ -41,6 +41,7 @@ def main() -> None:
         'output': str(out),
         'augment': {'crop': [64, 64], 'base_size': [96, 128]},
         'loss': {'kind': 'cross_entropy'},
+        'optimizer': {'learning_rate': 1e-4},
         'trainer': {'epochs': 1, 'images_per_epoch': 16, 'batch_size': batch, 'num_workers': 0},
     }
     config: TrainConfig = build_dataclass(TrainConfig, data, origin='ddp')
