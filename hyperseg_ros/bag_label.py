@@ -43,7 +43,7 @@ from hyperseg_ros.bags import DamagedBagError
 from hyperseg_ros.bags import RawMessage
 from hyperseg_ros.bags import image_connections
 from hyperseg_ros.bags import open_bag
-from hyperseg_ros.bags import output_prefix
+from hyperseg_ros.bags import output_prefixes
 from hyperseg_ros.bags import read_messages
 from hyperseg_ros.conversions import compressed_to_rgb
 from hyperseg_ros.conversions import encode_png
@@ -278,7 +278,8 @@ class _Labeller:
     """Decodes ahead, segments, and encodes behind, each in a thread of its own."""
 
     def __init__(self, segmenter: Segmenter, options: LabelOptions, topics: set[str]) -> None:
-        self._segmenter, self._options, self._topics = segmenter, options, topics
+        self._segmenter, self._options = segmenter, options
+        self._prefixes = output_prefixes(topics)
 
     def label_chunk(self, reader: AnyReader, chunk: list[RawMessage], target: Path) -> None:
         """Write a chunk's bag and its report, then give it its name."""
@@ -304,7 +305,7 @@ class _Labeller:
         unfinished.rename(target)
 
     def _decode(self, reader: AnyReader, message: RawMessage) -> _Decoded:
-        if message.connection.topic not in self._topics:
+        if message.connection.topic not in self._prefixes:
             return _Decoded(message)
         try:
             content: Any = reader.deserialize(message.data, message.connection.msgtype)
@@ -337,7 +338,7 @@ class _Labeller:
 
     def _write(self, writer: BagWriter, item: _Decoded, found: Segmentation) -> None:
         assert item.pixels is not None
-        prefix, time_ns = output_prefix(item.message.connection.topic), item.message.time_ns
+        prefix, time_ns = self._prefixes[item.message.connection.topic], item.message.time_ns
         header = writer.header(item.header)
         if self._options.copy:
             writer.copy(item.message)

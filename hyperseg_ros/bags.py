@@ -140,10 +140,17 @@ def image_connections(reader: AnyReader, topics: list[str] | None) -> list[Conne
     return [item for item in found if topics is None or item.topic in topics]
 
 
-def output_prefix(topic: str) -> str:
-    """Return where a camera's masks go: /front/image_raw becomes /segmenter/front."""
-    camera = topic.removesuffix('/compressed').rpartition('/')[0]
-    return f'/segmenter{camera}'
+def output_prefixes(topics: set[str]) -> dict[str, str]:
+    """Return where each topic's masks go: /front/image_raw becomes /segmenter/front.
+
+    Topics that would share a place keep their whole name: /segmenter/front/image_raw.
+    """
+    short = {topic: topic.removesuffix('/compressed').rpartition('/')[0] for topic in topics}
+    places = list(short.values())
+    return {
+        topic: f'/segmenter{camera if places.count(camera) == 1 else topic}'
+        for topic, camera in short.items()
+    }
 
 
 class BagWriter:

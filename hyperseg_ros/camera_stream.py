@@ -97,6 +97,11 @@ class CameraStream:
         """The fully qualified topic of the camera."""
         return self._node.resolve_topic_name(f'{self._prefix}image')
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether the stream is subscribed; a deactivated node publishes nothing."""
+        return bool(self._subscriptions)
+
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
         kind = CompressedImage if transport == 'compressed' else Image

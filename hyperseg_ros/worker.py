@@ -111,7 +111,7 @@ class Worker:
                 'decode': decoded_s - start_s,
                 'segment': segmented_s - decoded_s,
             }
-            if self._is_stopped:
+            if self._is_stopped or not stream.is_listening:
                 stream.health.frame_dropped('deactivated')
                 continue
             stages |= stream.publish(frame, found, parameters, keep)

@@ -49,7 +49,7 @@ class SegmentationTask(pl.LightningModule):
         return self
 
     def on_train_epoch_start(self) -> None:
-        """Put the modules in their modes: Lightning keeps what it finds, ours follow the recipe."""
+        """Put the modules in their modes: Lightning keeps what it finds, ours are the recipe's."""
         self.train()
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_index: int) -> None:

@@ -58,3 +58,9 @@ def test_splits_share_no_street() -> None:
         DriveData('all')
     names = {DriveData(split).name(0).split()[2] for split in ('train', 'val', 'test')}
     assert len(names) == 3
+
+
+def test_any_street_at_any_time_renders() -> None:
+    for seed in range(0, 4000, 40):
+        frame = DriveScene(seed, height=48, width=64).frame(seed * 0.37)
+        assert frame.labels.max() <= 10

@@ -101,7 +101,8 @@ class Canvas:
         u = (np.arange(left, right) - box[0]) / max(box[2] - box[0], 1.0)
         v = (np.arange(top, bottom) - box[1]) / max(box[3] - box[1], 1.0)
         size = noise.shape[0]
-        rows, cols = (v * (size - 1)).astype(int), (u * (size - 1)).astype(int)
+        rows = (np.clip(v, 0, 1) * (size - 1)).astype(int)
+        cols = (np.clip(u, 0, 1) * (size - 1)).astype(int)
         factor = np.where(
             self.labels[top:bottom, left:right] == label, noise[np.ix_(rows, cols)], 1.0
         )
