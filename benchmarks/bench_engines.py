@@ -3,8 +3,8 @@
 """Engines against the plain network and its plain export, whole path, ratios from one run.
 
 For each model: the plain eager network (benchmarks/plain.py), its plain export on each engine, and
-our graph on each engine; from uint8 frame at the network's size to uint8 ids. Labels are compared before
-anything is timed. `default` (or a checkpoint) is compared with lite0 and camvid-s's decoder.
+our graph on each engine; from uint8 frame at the network's size to uint8 ids. Labels are compared
+before anything is timed. A checkpoint is compared with lite0 and camvid-s's decoder.
 """
 
 import argparse

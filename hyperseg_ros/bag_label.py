@@ -7,12 +7,15 @@ is renamed when it is whole, and the output when all chunks are joined: whatever
 `--resume` goes on after the last whole chunk and ends with the same content.
 """
 
+import collections
+from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
 import hashlib
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -51,6 +54,8 @@ from hyperseg_ros.conversions import image_to_rgb
 
 _logger = logging.getLogger(__name__)
 _CHUNK = 200
+_CHUNK_BYTES = 128 << 20
+"""A chunk ends at so many messages or so many bytes, whichever comes first."""
 _AHEAD = 4
 _HASHED_BYTES = 1 << 20
 
@@ -199,12 +204,16 @@ def label_bag(
         )  # fmt: skip
         with Progress(*columns) as progress:
             task = progress.add_task(bag.name, total=total)
-            chunks = _chunks(reader, chosen, chunk_size, report)
-            for index, chunk in enumerate(chunks):
+            messages = _Messages(reader, chosen, report)
+            for index in itertools.count():
+                if not messages.has_more:
+                    break
                 target = parts / f'{index:06d}'
-                if not target.exists():
+                chunk = messages.chunk(chunk_size, lambda: progress.advance(task))
+                if target.exists():
+                    collections.deque(chunk, maxlen=0)
+                else:
                     labeller.label_chunk(reader, chunk, target)
-                progress.update(task, advance=len(chunk))
     _join(parts, out, provenance, segmenter, options, report)
     return report
 
@@ -257,21 +266,34 @@ def _prepare_parts(parts: Path, provenance: dict[str, Any], *, resume: bool) -> 
         shutil.rmtree(unfinished)
 
 
-def _chunks(
-    reader: AnyReader, connections: list[Any], size: int, report: LabelReport
-) -> Iterator[list[RawMessage]]:
-    """Cut the messages into chunks; where the bag is damaged, say so and end."""
-    chunk: list[RawMessage] = []
-    try:
-        for message in read_messages(reader, connections):
-            chunk.append(message)
-            if len(chunk) == size:
-                yield chunk
-                chunk = []
-    except DamagedBagError as error:
-        report.problems.append(str(error))
-    if chunk:
-        yield chunk
+class _Messages:
+    """Messages in chunks, one in memory at a time; a damaged bag ends early, and that is told."""
+
+    def __init__(self, reader: AnyReader, connections: list[Any], report: LabelReport) -> None:
+        self._messages, self._report = read_messages(reader, connections), report
+        self._next = self._advance()
+
+    def _advance(self) -> RawMessage | None:
+        try:
+            return next(self._messages, None)
+        except DamagedBagError as error:
+            self._report.problems.append(str(error))
+            return None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another chunk has messages."""
+        return self._next is not None
+
+    def chunk(self, size: int, on_message: Callable[[], None]) -> Iterator[RawMessage]:
+        """Give the messages of a chunk: so many, or so many bytes."""
+        num_messages = num_bytes = 0
+        while self._next is not None and num_messages < size and num_bytes < _CHUNK_BYTES:
+            message, self._next = self._next, None
+            num_messages, num_bytes = num_messages + 1, num_bytes + len(message.data)
+            yield message
+            on_message()
+            self._next = self._advance()
 
 
 class _Labeller:
@@ -281,7 +303,7 @@ class _Labeller:
         self._segmenter, self._options = segmenter, options
         self._prefixes = output_prefixes(topics)
 
-    def label_chunk(self, reader: AnyReader, chunk: list[RawMessage], target: Path) -> None:
+    def label_chunk(self, reader: AnyReader, chunk: Iterator[RawMessage], target: Path) -> None:
         """Write a chunk's bag and its report, then give it its name."""
         unfinished = target.with_name(f'{target.name}.unfinished')
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -291,8 +313,7 @@ class _Labeller:
         with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as writing:
             waiting: list[Future[_Decoded]] = []
             written: list[Future[None]] = []
-            queue = iter(chunk)
-            for message in queue:
+            for message in chunk:
                 waiting.append(decoding.submit(self._decode, reader, message))
                 if len(waiting) == _AHEAD:
                     self._finish(waiting.pop(0).result(), writer, writing, written, report)

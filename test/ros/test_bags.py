@@ -297,6 +297,31 @@ def test_killed_process_leaves_input_and_no_output_and_resumes(
     assert len(list(masks(out, MASK))) == 450
 
 
+@pytest.mark.slow
+def test_full_disk_leaves_no_output_and_resumes(
+    bag: Path, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'out'
+    command = [
+        sys.executable, '-m', 'hyperseg_ros', 'bag', 'label', str(bag), str(out),
+        '--topics', *IMAGES, '--engine', 'torch', '--checkpoint', str(small_checkpoint),
+    ]  # fmt: skip
+
+    def limit_files() -> None:
+        import resource
+
+        # A file that may not grow fails as one on a full disk does: with an OSError.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    full = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit_files)
+    assert full.returncode == 2
+    assert 'File too large' in full.stderr
+    assert not out.exists()
+    subprocess.run([*command, '--resume'], check=True, capture_output=True)
+    assert len(list(masks(out, MASK))) == 12
+
+
 def test_commands_evaluate_and_diff_read_labelled_bags(
     bag: Path, small_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
