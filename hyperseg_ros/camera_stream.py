@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSPolicyKind
 from rclpy.qos import QoSProfile
@@ -274,21 +275,23 @@ class CameraStream:
             snapshot,
             topic=self.topic,
             num_publishers=self._node.count_publishers(self.topic),
-            similar=self._similar_topics(),
+            similar=similar_topics(self._node, self.topic),
             qos_problem=self._qos_problem,
             is_building=is_building,
             failure=failure,
         )
 
-    def _similar_topics(self) -> list[str]:
-        kinds = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
-        own = self._node.get_fully_qualified_name()
-        topics = [
-            name
-            for name, types in self._node.get_topic_names_and_types()
-            if kinds & set(types) and not name.startswith(f'{own}/') and name != self.topic
-        ]
-        return sorted(topics)[:_MAX_SIMILAR]
+
+def similar_topics(node: Node, topic: str) -> list[str]:
+    """Return some topics with images that are neither `topic` nor of the node itself."""
+    kinds = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
+    own = node.get_fully_qualified_name()
+    topics = [
+        name
+        for name, types in node.get_topic_names_and_types()
+        if kinds & set(types) and not name.startswith(f'{own}/') and name != topic
+    ]
+    return sorted(topics)[:_MAX_SIMILAR]
 
 
 def keep_table(labels: LabelSet, classes: tuple[str, ...]) -> NDArray[np.uint8] | None:

@@ -42,8 +42,31 @@ def _diff() -> cli.Command:
     return bag_diff_command
 
 
+def _doctor() -> cli.Command:
+    from hyperseg_core.commands.deploy import doctor_command
+
+    def doctor(topic: str | None = None) -> int:
+        """Print what is installed, what `auto` would choose, and why.
+
+        Args:
+            topic: A camera's topic to listen to for some seconds.
+        """
+        doctor_command()
+        if topic is None:
+            return 0
+        try:
+            from hyperseg_ros.topic_doctor import examine_topic
+        except ImportError as err:
+            msg = f"Topics need ROS 2 ({err.name}): `pip install 'hyperseg_ros[ros]'`."
+            raise HyperSegError(msg) from err
+        return 0 if examine_topic(topic) else 1
+
+    return doctor
+
+
 COMMANDS: Mapping[str, tuple[str, cli.Loader]] = {
     **cli.COMMANDS,
+    'doctor': ('Say what is installed, chosen, and wrong with a topic.', _doctor),
     'bag label': ('Label every image of bags.', _label),
     'bag play': ('Publish the messages of a bag.', _play),
     'bag make': ('Make a bag from images, video or rendered streets.', _make),
