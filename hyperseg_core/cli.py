@@ -37,6 +37,12 @@ def _evaluate() -> Command:
     return evaluate_command
 
 
+def _annotate() -> Command:
+    from hyperseg_core.commands.annotate import annotate_command
+
+    return annotate_command
+
+
 def _import_published() -> Command:
     from hyperseg_core.commands.import_published import import_published_command
 
@@ -77,6 +83,7 @@ COMMANDS: Mapping[str, tuple[str, Loader]] = {
     'predict': ('Segment images, a video or a camera.', _predict),
     'train': ('Train a network by a recipe.', _train),
     'evaluate': ('Score a checkpoint on a data set.', _evaluate),
+    'annotate': ('Put measured scores into a checkpoint.', _annotate),
     'import-published': ('Turn a published .pth into a checkpoint.', _import_published),
     'export': ('Write the deployable graph as ONNX.', _export),
     'build': ('Build an engine ahead of its first use.', _build),

@@ -130,3 +130,19 @@ def test_failed_write_keeps_the_old_file(
         save_checkpoint(saved, model, load_labels('camvid'))
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_annotate_adds_scores_and_terms(saved: Path, tmp_path: Path) -> None:
+    import json
+
+    from hyperseg_core.cli import COMMANDS
+    from hyperseg_core.cli import run
+
+    scores, out = tmp_path / 'scores.json', tmp_path / 'out.safetensors'
+    scores.write_text(json.dumps({'data': 'drive', 'split': 'test', 'mean_iou': 0.5}))
+    arguments = ['annotate', str(saved), str(out), '--scores', str(scores), '--licence', 'mine']
+    assert run(arguments, COMMANDS) == 0
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.scores['drive test']['mean_iou'] == 0.5
+    assert checkpoint.scores['val'] == {'mean_iou': 0.5}
+    assert checkpoint.provenance['licence'] == 'mine'
