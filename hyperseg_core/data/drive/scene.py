@@ -22,6 +22,7 @@ from hyperseg_core.data.drive.canvas import TREE
 from hyperseg_core.data.drive.canvas import Canvas
 from hyperseg_core.data.drive.canvas import Colour
 from hyperseg_core.data.drive.objects import Thing
+from hyperseg_core.data.drive.objects import View
 from hyperseg_core.data.drive.objects import paint
 
 Array = NDArray[np.float32]
@@ -232,6 +233,7 @@ class DriveScene:
             u = self._width / 2 + self._focal_px * x_m / z_m
             return u, self._horizon_px + self._focal_px * (self._camera_height_m - height_m) / z_m
 
+        view = View(canvas, place, self._noise, time_s)
         visible = []
         for thing in self._things:
             ahead = (thing.z_m + thing.speed_mps * time_s - camera_z) % _STREET_LENGTH_M
@@ -240,7 +242,7 @@ class DriveScene:
             if 3.5 < z < 90 and abs(x) < z * self._width / self._focal_px:
                 visible.append((z, x, thing))
         for z, x, thing in sorted(visible, key=lambda item: -item[0]):
-            paint(thing, x, z, time_s, canvas, place, self._noise)
+            paint(thing, x, z, view)
 
     def _expose(self, image: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
         """Apply light, a little blur, and noise of the sensor."""
