@@ -19,9 +19,7 @@ from hyperseg_core import ConfigError
 from hyperseg_core import InputError
 from hyperseg_core import Segmenter
 from hyperseg_ros.bag_compare import masks
-from hyperseg_ros.bag_label import LabelOptions
 from hyperseg_ros.bag_label import bag_label_command
-from hyperseg_ros.bag_label import label_bag
 from hyperseg_ros.bag_make import bag_make_command
 from hyperseg_ros.bags import COMPRESSED
 from hyperseg_ros.bags import IMAGE
@@ -30,6 +28,8 @@ from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import output_prefixes
 from hyperseg_ros.bags import read_messages
 from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.labelling import LabelOptions
+from hyperseg_ros.labelling import label_bag
 
 SIZE = (96, 128)
 MASK = '/segmenter/camera/mask'
@@ -237,10 +237,10 @@ class _InterruptedError(Exception):
 def test_interrupted_run_resumes_to_the_same_content(
     bag: Path, segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hyperseg_ros import bag_label
+    from hyperseg_ros import labelling
 
     label_bag(bag, tmp_path / 'whole', segmenter, LabelOptions(), IMAGES, chunk_size=4)
-    original = bag_label._Labeller.label_chunk
+    original = labelling._Labeller.label_chunk
     calls = []
 
     def interrupted(self: object, reader: object, chunk: list[object], target: Path) -> None:
@@ -251,7 +251,7 @@ def test_interrupted_run_resumes_to_the_same_content(
         original(self, reader, chunk, target)  # type: ignore[arg-type]
 
     out = tmp_path / 'out'
-    monkeypatch.setattr(bag_label._Labeller, 'label_chunk', interrupted)
+    monkeypatch.setattr(labelling._Labeller, 'label_chunk', interrupted)
     with pytest.raises(_InterruptedError):
         label_bag(bag, out, segmenter, LabelOptions(), IMAGES, chunk_size=4)
     assert not out.exists()
