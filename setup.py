@@ -45,17 +45,17 @@ setup(
     data_files=shared_files(),
     python_requires='>=3.10',
     install_requires=[
-        'jsonargparse[signatures]>=4.30',
+        'jsonargparse[signatures]>=4.35',
         'numpy>=1.26',
         'opencv-python-headless>=4.8',
         'pillow>=10',
         'PyYAML>=6',
         'rich>=13',
-        'rosbags>=0.10',
+        'rosbags>=0.10.4',
         'rosbags-image>=0.9',
         'safetensors>=0.4.3',
         'timm>=1.0.8',
-        'torch>=2.5',
+        'torch>=2.7',
     ],
     extras_require={
         'ros': [

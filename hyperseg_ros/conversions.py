@@ -173,11 +173,12 @@ def compressed_to_rgb(data: Any) -> Image:
     ):
         msg = f'JPEG of {height} x {width} px is cut off after {len(view)} bytes.'
         raise InputError(msg)
-    decoded = cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_COLOR_RGB)
+    # Not IMREAD_COLOR_RGB: the OpenCV of Ubuntu 24.04 does not know it.
+    decoded = cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_COLOR)
     if decoded is None or decoded.shape[:2] != (height, width):
         msg = f'{header.format} of {height} x {width} px cannot be decoded; it is damaged.'
         raise InputError(msg)
-    return decoded.astype(np.uint8, copy=False)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def check_size(height: int, width: int) -> None:
