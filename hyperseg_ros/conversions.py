@@ -174,7 +174,9 @@ def compressed_to_rgb(data: Any) -> Image:
         msg = f'JPEG of {height} x {width} px is cut off after {len(view)} bytes.'
         raise InputError(msg)
     # Not IMREAD_COLOR_RGB: the OpenCV of Ubuntu 24.04 does not know it.
-    decoded = cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_COLOR)
+    # An orientation in a JPEG's header is not followed either: masks must match the camera_info.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded = cv2.imdecode(np.frombuffer(view, np.uint8), flags)
     if decoded is None or decoded.shape[:2] != (height, width):
         msg = f'{header.format} of {height} x {width} px cannot be decoded; it is damaged.'
         raise InputError(msg)
