@@ -67,7 +67,10 @@ def measure(name: str, checkpoint: Checkpoint, plain: PlainHyperSeg, runs: int) 
     tensor = torch.from_numpy(frames)
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        expected = plain(tensor).numpy()
+        # Void, the output beyond the labels, is published as unlabelled.
+        is_label = np.arange(256) < len(checkpoint.labels)
+        publish = np.where(is_label, np.arange(256), 255)
+        expected = publish[plain(tensor).numpy()]
         eager_ms = float(np.median(timed(lambda: plain(tensor), max(runs // 3, 3), 1)))
         rows['plain eager torch f32'] = {'ms': eager_ms}
         path = Path(folder, 'plain.onnx')
@@ -79,7 +82,7 @@ def measure(name: str, checkpoint: Checkpoint, plain: PlainHyperSeg, runs: int) 
         ours = export_onnx(checkpoint, Path(folder, 'ours.onnx'), size=(height, width))
         for spec in SPECS:
             run = plain_runner(path, spec, frames)
-            agreement = float((run() == expected).mean())
+            agreement = float((publish[run()] == expected).mean())
             durations = timed(run, runs, 3)
             rows[f'plain {spec}'] = {'ms': float(np.median(durations)), 'agrees': agreement}
             engine = FILE_ENGINES[spec.name](ours, spec, None)
