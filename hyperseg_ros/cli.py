@@ -43,7 +43,8 @@ def _diff() -> cli.Command:
 
 
 def _doctor() -> cli.Command:
-    from hyperseg_core.commands.deploy import doctor_command
+    from hyperseg_core.commands.deploy import print_report
+    from hyperseg_ros.installed import ros_packages
 
     def doctor(topic: str | None = None) -> int:
         """Print what is installed, what `auto` would choose, and why.
@@ -51,7 +52,7 @@ def _doctor() -> cli.Command:
         Args:
             topic: A camera's topic to listen to for some seconds.
         """
-        doctor_command()
+        print_report(ros_packages())
         if topic is None:
             return 0
         try:

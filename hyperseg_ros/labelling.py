@@ -51,7 +51,8 @@ from hyperseg_ros.conversions import image_to_rgb
 _CHUNK = 200
 _CHUNK_BYTES = 128 << 20
 """A chunk ends at so many messages or so many bytes, whichever comes first."""
-_AHEAD = 4
+_BATCH = 4
+"""Images segmented at once; as many again are decoded meanwhile."""
 _HASHED_BYTES = 1 << 20
 
 
@@ -229,10 +230,11 @@ class _Labeller:
             written: list[Future[None]] = []
             for message in chunk:
                 waiting.append(decoding.submit(self._decode, reader, message))
-                if len(waiting) == _AHEAD:
-                    self._finish(waiting.pop(0).result(), writer, writing, written, report)
-            for future in waiting:
-                self._finish(future.result(), writer, writing, written, report)
+                if len(waiting) == 2 * _BATCH:
+                    batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
+                    self._finish(batch, writer, writing, written, report)
+            for start in range(0, len(waiting), _BATCH):
+                self._finish(waiting[start : start + _BATCH], writer, writing, written, report)
             for done in written:
                 done.result()
         writer.close()
@@ -253,23 +255,25 @@ class _Labeller:
 
     def _finish(
         self,
-        item: _Decoded,
+        batch: list[Future[_Decoded]],
         writer: BagWriter,
         writing: ThreadPoolExecutor,
         written: list[Future[None]],
         report: dict[str, Any],
     ) -> None:
-        if len(written) > _AHEAD:
+        """Segment the images of a batch, whatever topics they are of, and write in order."""
+        while len(written) > _BATCH:
             written.pop(0).result()
-        if item.problem:
-            report['problems'].append(item.problem)
-        if item.pixels is None:
-            if self._options.copy:
+        items = [future.result() for future in batch]
+        results = iter(self._segmenter([i.pixels for i in items if i.pixels is not None]))
+        for item in items:
+            if item.problem:
+                report['problems'].append(item.problem)
+            if item.pixels is not None:
+                report['labelled'] += 1
+                written.append(writing.submit(self._write, writer, item, next(results)))
+            elif self._options.copy:
                 written.append(writing.submit(writer.copy, item.message))
-            return
-        found = self._segmenter(item.pixels)
-        report['labelled'] += 1
-        written.append(writing.submit(self._write, writer, item, found))
 
     def _write(self, writer: BagWriter, item: _Decoded, found: Segmentation) -> None:
         assert item.pixels is not None

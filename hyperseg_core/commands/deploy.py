@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg export`, `hyperseg build` and `hyperseg doctor`."""
 
+from collections.abc import Sequence
 from importlib import metadata
-import importlib.util
 import logging
 from pathlib import Path
 import platform
 import time
 from typing import Literal
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 import torch
@@ -79,6 +78,11 @@ def build_command(
 
 def doctor_command() -> None:
     """Print what is installed, what `auto` would choose, and why."""
+    print_report(())
+
+
+def print_report(more: Sequence[tuple[str, str]]) -> None:
+    """Print the doctor's table, with more rows of what was found."""
     console = Console()
     machine = this_machine()
     table = Table('what', 'found')
@@ -88,9 +92,8 @@ def doctor_command() -> None:
     table.add_row('CUDA', torch.cuda.get_device_name() if machine.has_cuda else 'none')
     table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none')
     table.add_row('bfloat16 on the CPU', 'yes (AMX)' if machine.has_bf16 else 'no')
-    for name in ('rclpy', 'launch_ros', 'vision_msgs', 'cv_bridge', 'rosbags'):
-        table.add_row(name, 'yes' if importlib.util.find_spec(name) else 'no')
-    table.add_row('cv_bridge with this NumPy', _cv_bridge_state())
+    for row in more:
+        table.add_row(*row)
     table.add_row('engine cache', str(cache_root()))
     console.print(table)
     for place, candidate in enumerate(candidates('auto', 'auto', 'auto', machine), start=1):
@@ -102,15 +105,3 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return 'not installed'
-
-
-def _cv_bridge_state() -> str:
-    if importlib.util.find_spec('cv_bridge') is None:
-        return 'not installed'
-    try:
-        import cv_bridge
-
-        cv_bridge.CvBridge().cv2_to_imgmsg(np.zeros((2, 2, 3), np.uint8), 'rgb8')
-    except Exception as error:  # a broken binary raises what it likes
-        return f'unusable: {error}'
-    return 'usable'
