@@ -80,6 +80,7 @@ setup(
             'hypothesis',
             'mypy',
             'pytest',
+            'pytest-rerunfailures',
             'pytest-timeout',
             'ruff',
             'types-PyYAML',

@@ -26,6 +26,10 @@ from hyperseg_core.render import overlay
 from hyperseg_ros.conversions import fill_image
 from hyperseg_ros.drive_camera import camera_info
 
+# Discovery between processes is now and then lost on a busy machine (seen twice in some fifty
+# runs): such a test is tried again, with a new client and a new process.
+pytestmark = pytest.mark.flaky(reruns=2)
+
 FRAME = DriveScene(1, height=96, width=128).frame(2.0)
 
 
