@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-import yaml
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import build_dataclass
+from hyperseg_core.resources import read_yaml
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 
@@ -151,9 +151,5 @@ def load_labels(name_or_path: str | Path) -> LabelSet:
             )
             raise ConfigError(msg)
         path = resource('config', 'labels', f'{name_or_path}.yaml')
-    try:
-        data = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as err:
-        msg = f'{path} is not valid YAML: {err}.'
-        raise ConfigError(msg) from err
+    data = read_yaml(path)
     return LabelSet.from_dict(data, origin=str(path))

@@ -13,14 +13,13 @@ splits:
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hyperseg_core.data.camvid import check_pairs
 from hyperseg_core.data.samples import FilePairs
 from hyperseg_core.data.samples import Pair
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.labels import load_labels
+from hyperseg_core.resources import read_yaml
 
 
 def folder(description: Path, split: str) -> FilePairs:
@@ -60,11 +59,7 @@ def folder(description: Path, split: str) -> FilePairs:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as err:
-        msg = f'{path} is not valid YAML: {err}.'
-        raise ConfigError(msg) from err
+    data = read_yaml(path)
     known = {'labels', 'labels_are_colours', 'splits'}
     if not isinstance(data, dict) or not {'labels', 'splits'} <= set(data) <= known:
         msg = f'{path} needs `labels` and `splits`, and may have `labels_are_colours`.'

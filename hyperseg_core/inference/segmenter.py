@@ -146,11 +146,6 @@ class Segmenter:
         """The network's input size that was asked for [px]; None: it follows the frames."""
         return self._size
 
-    def prepare(self, frame_size: Size, batch: int = 1) -> None:
-        """Build the engine for frames of a size [px], so that the first one need not wait."""
-        with self._lock:
-            self._engine(batch, *self._sizes(frame_size))
-
     def is_ready(self, image: Frame) -> bool:
         """Tell whether the engine for such a frame is there already."""
         return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines

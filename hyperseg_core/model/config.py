@@ -12,9 +12,8 @@ import typing
 from typing import Any
 from typing import Literal
 
-import yaml
-
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.resources import read_yaml
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 
@@ -147,11 +146,7 @@ def load_config(preset_or_path: str | Path, *, num_classes: int | None = None) -
             )
             raise ConfigError(msg)
         path = resource('config', 'model', f'{preset_or_path}.yaml')
-    try:
-        data = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as err:
-        msg = f'{path} is not valid YAML: {err}.'
-        raise ConfigError(msg) from err
+    data = read_yaml(path)
     if num_classes is not None and isinstance(data, dict):
         data['num_classes'] = num_classes
     return config_from_dict(data, origin=str(path))

@@ -25,8 +25,6 @@ class ModelChoice:
     """Keep the backbone's ImageNet batch-norm statistics (small batches estimate them badly)."""
     freeze_backbone_stages: int = 0
     """Train neither the stem nor this many first stages of the backbone."""
-    init_checkpoint: str | None = None
-    """Checkpoint whose weights training starts from; null: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
