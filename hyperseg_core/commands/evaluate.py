@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
 
 from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
+from hyperseg_core.data.cityscapes import submission_ids
+from hyperseg_core.data.cityscapes import submission_name
+from hyperseg_core.data.samples import FilePairs
+from hyperseg_core.data.samples import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.evaluation import Scores
 from hyperseg_core.evaluation import boundary_confusion
@@ -40,6 +45,7 @@ def evaluate_command(
     output: Path | None = None,
     also_with_void: bool = False,
     limit: int | None = None,
+    submission: Path | None = None,
 ) -> None:
     """Score a checkpoint on a split: one forward pass per image, at the labels' own size.
 
@@ -55,7 +61,14 @@ def evaluate_command(
         output: Folder for scores.json, the confusion matrix and overlays.
         also_with_void: Print the mean over the classes and void beside it.
         limit: Score only this many images.
+        submission: Folder for PNGs of ids as the Cityscapes benchmark's server takes them.
     """
+    if submission is not None and data != 'cityscapes':
+        msg = (
+            f'`--submission` writes the format of the Cityscapes benchmark, but the data are '
+            f'{data!r}; leave it out, or use `hyperseg predict` for the ids of any images.'
+        )
+        raise ConfigError(msg)
     source = open_data(SourceConfig(kind=data, split=split, root=root))
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
     labels = segmenter.labels
@@ -72,13 +85,14 @@ def evaluate_command(
     for index in track(range(count), description='evaluating'):
         image, truth = source.load(index)
         ids = segmenter(image).labels
+        if submission is not None:
+            _write_submission(submission, source, index, ids)
         matrix = confusion_matrix(truth, ids, len(labels))
         total += matrix
         boundary += boundary_confusion(truth, ids, len(labels))
         per_image.append((Scores.from_confusion(matrix).mean_iou, index))
     scores = Scores.from_confusion(total)
-    boundary_iou = boundary[0] / np.maximum(boundary[1] + boundary[2] - boundary[0], 1)
-    report: dict[str, Any] = {
+    report = {
         'checkpoint': segmenter.checkpoint.digest,
         'data': data,
         'split': split,
@@ -88,8 +102,7 @@ def evaluate_command(
         'engine': str(segmenter.spec),
         'date': date.today().isoformat(),
         **scores.to_dict(),
-        'boundary_iou': [round(float(value), 6) for value in boundary_iou],
-        'mean_boundary_iou': round(float(boundary_iou[boundary[1] > 0].mean()), 6),
+        **_boundary_scores(boundary),
     }
     if also_with_void:
         # The published CamVid figures average over 12 classes; void is never predicted right.
@@ -97,6 +110,25 @@ def evaluate_command(
     _print(report, scores)
     if output is not None:
         _write(output, report, total, segmenter, source, sorted(per_image))
+
+
+def _boundary_scores(counts: NDArray[np.int64]) -> dict[str, Any]:
+    """Score (3, N) pixel counts near boundaries: both, truth, prediction."""
+    iou = counts[0] / np.maximum(counts[1] + counts[2] - counts[0], 1)
+    present = iou[counts[1] > 0]
+    return {
+        'boundary_iou': [round(float(value), 6) for value in iou],
+        'mean_boundary_iou': round(float(present.mean()), 6) if len(present) else None,
+    }
+
+
+def _write_submission(
+    folder: Path, source: SegmentationData, index: int, ids: NDArray[np.uint8]
+) -> None:
+    assert isinstance(source, FilePairs)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = submission_name(source.pair(index).image)
+    write_png(folder / name, submission_ids(ids, source.labels))
 
 
 def _print(report: dict[str, Any], scores: Scores) -> None:
@@ -109,7 +141,7 @@ def _print(report: dict[str, Any], scores: Scores) -> None:
     ):
         table.add_row(name, f'{iou:.4f}', f'{edge:.4f}')
     table.add_section()
-    table.add_row('mean', f'{scores.mean_iou:.4f}', f'{report["mean_boundary_iou"]:.4f}')
+    table.add_row('mean', f'{scores.mean_iou:.4f}', f'{report["mean_boundary_iou"] or np.nan:.4f}')
     console = Console()
     console.print(table)
     console.print(
@@ -126,7 +158,7 @@ def _write(
     report: dict[str, Any],
     matrix: Any,
     segmenter: Segmenter,
-    source: Any,
+    source: SegmentationData,
     ranked: list[tuple[float, int]],
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)

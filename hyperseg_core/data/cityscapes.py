@@ -4,10 +4,15 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hyperseg_core.data.camvid import check_pairs
 from hyperseg_core.data.samples import FilePairs
 from hyperseg_core.data.samples import Pair
 from hyperseg_core.errors import InputError
+from hyperseg_core.labels import IGNORE_ID
+from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
 
 _SPLITS = ('train', 'val', 'test')
@@ -37,3 +42,16 @@ def cityscapes(root: Path, split: str) -> FilePairs:
     check_pairs(pairs)
     label_set = load_labels('cityscapes')
     return FilePairs(pairs, label_set, lookup=label_set.source_lookup())
+
+
+def submission_name(image: Path) -> str:
+    """Return the file name under which the benchmark's server finds an image's result."""
+    return f'{image.stem.removesuffix("_leftImg8bit")}_pred_labelIds.png'
+
+
+def submission_ids(ids: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.uint8]:
+    """Turn our ids (H, W) into the benchmark's label ids; 255 becomes 0, unlabelled there."""
+    table = np.zeros(IGNORE_ID + 1, np.uint8)
+    for index, item in enumerate(labels.classes):
+        table[index] = index if item.source is None else item.source
+    return table[ids]

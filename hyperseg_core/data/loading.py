@@ -7,7 +7,6 @@ the seed and its place in the run alone: not on the number of workers or process
 whether the run was interrupted.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,12 @@ from torch.utils.data import Dataset
 from torch.utils.data import Sampler
 from torchvision import tv_tensors
 
+from hyperseg_core.data.samples import Image
+from hyperseg_core.data.samples import Labels
 from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.transforms import AugmentConfig
+from hyperseg_core.data.transforms import build_augmentation
+from hyperseg_core.data.transforms import paste_classes
 
 Draw = tuple[int, int, int]
 """Number of the draw in the run, source, index in the source."""
@@ -29,10 +33,11 @@ class MixtureDataset(Dataset[dict[str, Any]]):
     """Samples of several sources, augmented."""
 
     def __init__(
-        self, sources: Sequence[SegmentationData], augment: Callable[..., Any], seed: int
+        self, sources: Sequence[SegmentationData], augment: AugmentConfig, seed: int
     ) -> None:
-        """Take the sources, the transform of (image, mask) and the run's seed."""
-        self._sources, self._augment, self._seed = tuple(sources), augment, seed
+        """Take the sources, what happens to their images, and the run's seed."""
+        self._sources, self._config, self._seed = tuple(sources), augment, seed
+        self._augment = build_augmentation(augment)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         """Return `image` (3, H, W) uint8, `labels` (H, W) uint8 and `name`."""
@@ -41,6 +46,9 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         image, labels = source.load(index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self._seed, number)) % 2**63)
+            pasting = self._config.paste_probability
+            if pasting and float(torch.rand(())) < pasting:
+                image, labels = self._with_rare_things(source, image, labels)
             tv_image = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1).contiguous())
             tv_mask = tv_tensors.Mask(torch.from_numpy(labels.copy()))
             out_image, out_mask = self._augment(tv_image, tv_mask)
@@ -49,6 +57,16 @@ class MixtureDataset(Dataset[dict[str, Any]]):
             'labels': out_mask.as_subclass(Tensor).contiguous(),
             'name': source.name(index),
         }
+
+    def _with_rare_things(
+        self, source: SegmentationData, image: Image, labels: Labels
+    ) -> tuple[Image, Labels]:
+        """Paste each rare class of another sample, or not, as the coin falls; mirrored or not."""
+        other_image, other_labels = source.load(int(torch.randint(len(source), ())))
+        if float(torch.rand(())) < 0.5:
+            other_image, other_labels = other_image[:, ::-1], other_labels[:, ::-1]
+        chosen = [rare for rare in self._config.rare_classes if float(torch.rand(())) < 0.5]
+        return paste_classes(image, labels, other_image, other_labels, chosen)
 
 
 class MixtureSampler(Sampler[Draw]):

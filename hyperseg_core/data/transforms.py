@@ -3,9 +3,12 @@
 """Augmentation: torchvision's transforms on an image and its labels, per recipe."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
@@ -32,7 +35,10 @@ class AugmentConfig:
     crop: tuple[int, int] = (512, 512)
     """Crop height and width [px]; smaller images are padded, labels with 255."""
     rare_classes: tuple[int, ...] = ()
-    """Ids that crops are drawn towards."""
+    """Ids that crops are drawn towards, and that are pasted."""
+    paste_probability: float = 0.0
+    """Share of images that get rare things of another image of their source pasted in, where
+    they were there; before everything else (after ClassMix, WACV 2021, but with true labels)."""
     rare_probability: float = 0.0
     """Share of crops drawn around a pixel of a rare class, where the image has one."""
     flip: bool = True
@@ -41,6 +47,32 @@ class AugmentConfig:
     hue: float = 0.0
     """Largest change of hue, 0 to 0.5."""
     blur_probability: float = 0.0
+
+
+def paste_classes(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    other_image: NDArray[np.uint8],
+    other_labels: NDArray[np.uint8],
+    classes: Sequence[int],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Paste the pixels of some classes of another image of the same size, labels with them.
+
+    Args:
+        image: (H, W, 3).
+        labels: (H, W).
+        other_image: (H, W, 3).
+        other_labels: (H, W).
+        classes: Ids to paste.
+
+    Returns:
+        New image and labels; of images of different sizes, the first one's.
+    """
+    if labels.shape != other_labels.shape:
+        return image, labels
+    is_pasted = np.isin(other_labels, np.asarray(classes, np.uint8))
+    pasted = np.where(is_pasted[..., None], other_image, image)
+    return pasted, np.where(is_pasted, other_labels, labels)
 
 
 class RandomScale(v2.Transform):

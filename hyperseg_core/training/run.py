@@ -17,19 +17,21 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset
 
+from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.data.loading import MixtureDataset
 from hyperseg_core.data.loading import MixtureSampler
 from hyperseg_core.data.samples import SegmentationData
-from hyperseg_core.data.transforms import build_augmentation
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import load_config
+from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.memory import keep_freed_memory
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)
@@ -94,7 +96,7 @@ class TrainingData(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        dataset = MixtureDataset(self.sources, build_augmentation(config.augment), config.seed)
+        dataset = MixtureDataset(self.sources, config.augment, config.seed)
         return DataLoader(
             dataset,
             batch_size=config.trainer.batch_size,
@@ -123,12 +125,15 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         ConfigError: If the recipe cannot work.
         InputError: If data are not as they should be, or the loss is not finite.
     """
+    keep_freed_memory()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     output = Path(config.output)
     num_outputs, data, model_config = _prepare(config)
     model = build_model(
         model_config, num_classes=num_outputs, pretrained_backbone=config.model.pretrained_backbone
     )
+    if config.model.initial_weights is not None:
+        load_initial_weights(model, config.model.initial_weights)
     task = SegmentationTask(model, config, data.labels)
     if config.trainer.channels_last:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -140,6 +145,28 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         task, data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
     )
     return output
+
+
+def load_initial_weights(model: HyperSeg, checkpoint: str) -> None:
+    """Start a network from another's weights; name and input size may differ.
+
+    Raises:
+        ConfigError: If the two are not the same network.
+    """
+    other = load_checkpoint(checkpoint).model
+    theirs, ours = other.config.to_dict(), model.config.to_dict()
+    differing = [
+        f'{key} is {theirs[key]!r} there, {value!r} here'
+        for key, value in ours.items()
+        if key not in {'name', 'size'} and theirs[key] != value
+    ]
+    if differing:
+        msg = (
+            f'model.initial_weights: {checkpoint} holds another network than the recipe trains '
+            f'({"; ".join(differing)}); name a checkpoint of the same preset and classes.'
+        )
+        raise ConfigError(msg)
+    model.load_state_dict(other.state_dict())
 
 
 def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:

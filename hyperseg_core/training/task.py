@@ -4,7 +4,9 @@
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
 import torch
 from torch import Tensor
 from torch import nn
@@ -17,9 +19,14 @@ from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.preprocessing import logits_to_labels
 from hyperseg_core.preprocessing import normalise
+from hyperseg_core.preprocessing import resize_frame
+from hyperseg_core.render import overlay
 from hyperseg_core.training import losses
 from hyperseg_core.training.config import ModelChoice
 from hyperseg_core.training.config import TrainConfig
+
+_SHOWN = 4
+"""Validation images that TensorBoard shows."""
 
 
 class SegmentationTask(pl.LightningModule):
@@ -63,6 +70,8 @@ class SegmentationTask(pl.LightningModule):
         if self.config.trainer.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         logits = self.model(images)
+        if batch_index == 0:
+            self._show('train/first_of_epoch', batch, logits.argmax(1).byte())
         loss = self._loss(logits.float(), batch['labels'].long())
         if not bool(torch.isfinite(loss)):
             msg = (
@@ -101,6 +110,22 @@ class SegmentationTask(pl.LightningModule):
         labels = batch['labels']
         prediction = logits_to_labels(logits, (labels.shape[-2], labels.shape[-1]))
         self.confusion.update(prediction, labels.long())
+        if batch_index < _SHOWN:
+            self._show(f'val/{batch_index}', batch, prediction.byte())
+
+    def _show(self, name: str, batch: dict[str, Any], prediction: Tensor) -> None:
+        """Send TensorBoard the first image of a batch under its true and its predicted ids."""
+        if not isinstance(self.logger, TensorBoardLogger):
+            return
+        image = batch['image'][0].permute(1, 2, 0).cpu().numpy()
+        pictures = []
+        for ids in (batch['labels'][0], prediction[0]):
+            map_ids = ids.byte().cpu().numpy()
+            resized = resize_frame(image, (map_ids.shape[0], map_ids.shape[1]))
+            pictures.append(overlay(resized, map_ids, self.labels))
+        self.logger.experiment.add_image(
+            name, np.hstack(pictures), self.global_step, dataformats='HWC'
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores."""

@@ -16,11 +16,14 @@ from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
+from hyperseg_core.data.cityscapes import submission_ids
+from hyperseg_core.data.cityscapes import submission_name
 from hyperseg_core.data.loading import MixtureDataset
 from hyperseg_core.data.loading import MixtureSampler
 from hyperseg_core.data.samples import FilePairs
 from hyperseg_core.data.transforms import AugmentConfig
 from hyperseg_core.data.transforms import build_augmentation
+from hyperseg_core.data.transforms import paste_classes
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 IDS = np.random.default_rng(1).integers(0, 12, (20, 30), dtype=np.uint8)
@@ -83,6 +86,9 @@ def test_cityscapes_maps_34_ids_to_19(tmp_path: Path) -> None:
     _write(tmp_path / 'gtFine/val/ulm/ulm_0_gtFine_labelIds.png', ids)
     data = open_data(SourceConfig(kind='cityscapes', split='val', root=str(tmp_path)))
     assert data.load(0)[1].tolist() == [[0, 18, 255, 255]]
+    ours = np.array([[0, 18, 255]], np.uint8)
+    assert submission_ids(ours, data.labels).tolist() == [[7, 33, 0]]
+    assert submission_name(Path('ulm_0_leftImg8bit.png')) == 'ulm_0_pred_labelIds.png'
 
 
 def test_voc_reads_palette_images_and_train_aug(tmp_path: Path) -> None:
@@ -191,6 +197,19 @@ def test_rare_crops_contain_the_rare_class() -> None:
         assert (mask == 9).any()
 
 
+def test_pasted_things_bring_their_labels_and_nothing_else() -> None:
+    image, labels = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    other_image, other_labels = np.full((4, 6, 3), 9, np.uint8), np.ones((4, 6), np.uint8)
+    other_labels[1:3, 2:4] = 7
+    pasted, pasted_labels = paste_classes(image, labels, other_image, other_labels, [7, 8])
+    assert (pasted_labels == 7).sum() == 4
+    assert np.array_equal(pasted[..., 0] == 9, pasted_labels == 7)
+    assert not (pasted_labels == 1).any()
+    small = paste_classes(image, labels, other_image[:2], other_labels[:2], [7])
+    assert small[0] is image
+    assert small[1] is labels
+
+
 def test_processes_together_draw_what_one_process_draws() -> None:
     def draws(rank: int, world_size: int, epoch: int) -> list[tuple[int, int, int]]:
         sampler = MixtureSampler(
@@ -211,8 +230,10 @@ def test_a_draw_is_the_same_wherever_and_whenever_it_is_made(tmp_path: Path) -> 
     _camvid_ids(tmp_path)
     data = open_data(SourceConfig(kind='camvid', root=str(tmp_path)))
     assert isinstance(data, FilePairs)
-    config = AugmentConfig(crop=(16, 16), scale=(0.5, 2.0), jitter=0.5)
-    dataset = MixtureDataset([data], build_augmentation(config), seed=3)
+    config = AugmentConfig(
+        crop=(16, 16), scale=(0.5, 2.0), jitter=0.5, rare_classes=(1,), paste_probability=0.5
+    )
+    dataset = MixtureDataset([data], config, seed=3)
     first = dataset[41, 0, 1]
     torch.randn(5)
     second = dataset[41, 0, 1]

