@@ -23,13 +23,13 @@ from rclpy.qos import ReliabilityPolicy
 from rich.progress import BarColumn
 from rich.progress import Progress
 from rich.progress import TextColumn
-from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
 from hyperseg_core import cli
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_ros.bags import BagReader
 from hyperseg_ros.bags import RawMessage
 from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import read_messages
@@ -98,7 +98,7 @@ def bag_play_command(
 class BagPlayer:
     """Plays one bag on one node."""
 
-    def __init__(self, node: Node, reader: AnyReader, options: PlayOptions) -> None:
+    def __init__(self, node: Node, reader: BagReader, options: PlayOptions) -> None:
         """Create a publisher for every topic whose type is installed.
 
         Raises:
@@ -175,10 +175,7 @@ class BagPlayer:
                 progress.update(task, completed=message.time_ns - first_ns)
 
     def _publish(self, message: RawMessage) -> None:
-        data = message.data
-        if not self._reader.is2:
-            kind = message.connection.msgtype
-            data = bytes(self._reader.typestore.ros1_to_cdr(data, kind))
+        data = self._reader.to_cdr(message.data, message.connection)
         self._publishers[message.connection.id].publish(data)
 
 

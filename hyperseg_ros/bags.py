@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
-from rosbags.highlevel import AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.interfaces import Qos
 from rosbags.interfaces import QosDurability
@@ -20,6 +18,8 @@ from rosbags.interfaces import QosHistory
 from rosbags.interfaces import QosLiveliness
 from rosbags.interfaces import QosReliability
 from rosbags.interfaces import QosTime
+from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag2 import Reader as Reader2
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores
@@ -38,6 +38,8 @@ _LABEL_TYPES = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
     LABEL_INFO: 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
 }
+UNKNOWN_HASH = f'RIHS01_{"0" * 64}'
+"""What REP 2016 gives a type without description; bags from before it have no hashes."""
 _FOREVER = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -59,8 +61,54 @@ def ros2_types() -> Any:
     return store
 
 
+class BagReader:
+    """A bag of ROS 2 or ROS 1.
+
+    Messages of standard types are read by rosbags' definitions of them, not by those in the bag:
+    a foreign type that cannot be parsed, or is not described, does not close the bag.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the bag; raises what rosbags raises."""
+        self.is_ros2 = path.suffix != '.bag'
+        self._reader: Any = Reader2(path) if self.is_ros2 else Reader1(path)
+        self._reader.open()
+        self.typestore = ros2_types() if self.is_ros2 else get_typestore(Stores.ROS1_NOETIC)
+        self.start_time = int(self._reader.start_time)
+        """Log time of the first message [ns]."""
+        self.end_time = int(self._reader.end_time)
+        """After the log time of the last message [ns]."""
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Topics with their types, one for each publisher."""
+        return list(self._reader.connections)
+
+    def messages(self, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+        """Read messages of some connections in order of their log time."""
+        return iter(self._reader.messages(connections=connections))
+
+    def deserialize(self, data: bytes, kind: str) -> Any:
+        """Turn bytes into a message of a standard type."""
+        if self.is_ros2:
+            return self.typestore.deserialize_cdr(data, kind)
+        return self.typestore.deserialize_ros1(data, kind)
+
+    def to_cdr(self, data: bytes, connection: Connection) -> bytes:
+        """Return a message as ROS 2 serialises it; its type is learnt from a ROS 1 bag."""
+        if self.is_ros2:
+            return data
+        if connection.msgtype not in self.typestore.fielddefs:
+            self.typestore.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
+        return bytes(self.typestore.ros1_to_cdr(data, connection.msgtype))
+
+    def close(self) -> None:
+        """Close the files."""
+        self._reader.close()
+
+
 @contextlib.contextmanager
-def open_bag(path: Path) -> Iterator[AnyReader]:
+def open_bag(path: Path) -> Iterator[BagReader]:
     """Open a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 .bag.
 
     Raises:
@@ -70,10 +118,8 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
     if not path.exists():
         msg = f'No bag at {path}.'
         raise FileNotFoundError(msg)
-    reader = None
     try:
-        reader = AnyReader([path], default_typestore=ros2_types())
-        reader.open()
+        reader = BagReader(path)
     except Exception as err:  # damaged files make the readers raise what they like
         msg = (
             f'{path} cannot be opened as a bag ({type(err).__name__}: {err}). A folder needs its '
@@ -83,8 +129,7 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
     try:
         yield reader
     finally:
-        with contextlib.suppress(AnyReaderError):
-            reader.close()
+        reader.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +145,7 @@ class DamagedBagError(InputError):
     """The bag's readable part ended early."""
 
 
-def read_messages(reader: AnyReader, connections: list[Connection]) -> Iterator[RawMessage]:
+def read_messages(reader: BagReader, connections: list[Connection]) -> Iterator[RawMessage]:
     """Read messages in order of their log time.
 
     Raises:
@@ -108,7 +153,7 @@ def read_messages(reader: AnyReader, connections: list[Connection]) -> Iterator[
     """
     if not connections:
         return
-    messages = reader.messages(connections=connections)
+    messages = reader.messages(connections)
     while True:
         try:
             connection, time_ns, data = next(messages)
@@ -120,7 +165,7 @@ def read_messages(reader: AnyReader, connections: list[Connection]) -> Iterator[
         yield RawMessage(connection, time_ns, bytes(data))
 
 
-def image_connections(reader: AnyReader, topics: list[str] | None) -> list[Connection]:
+def image_connections(reader: BagReader, topics: list[str] | None) -> list[Connection]:
     """Return the connections with images, of the topics asked for or all.
 
     Raises:
@@ -206,7 +251,8 @@ class BagWriter:
         if key not in self._connections:
             profiles = getattr(source.ext, 'offered_qos_profiles', [])
             self._connections[key] = self._writer.add_connection(
-                source.topic, source.msgtype, msgdef=source.msgdef.data, rihs01=source.digest,
+                source.topic, source.msgtype, msgdef=source.msgdef.data,
+                rihs01=source.digest or UNKNOWN_HASH,
                 offered_qos_profiles=profiles,
             )  # fmt: skip
         self._writer.write(self._connections[key], message.time_ns, message.data)

@@ -42,6 +42,7 @@ from hyperseg_ros.conversions import image_to_rgb
 _KEPT = 60
 _SHEET = 9
 _SILENT_S = 60.0
+_UNMET_S = 20.0
 Stamp = tuple[int, int]
 
 
@@ -73,7 +74,7 @@ class Collector(Node):
         self._tiles: list[NDArray[np.uint8]] = []
         self._captions: list[str] = []
         self._video: cv2.VideoWriter | None = None
-        self._bag = BagWriter(output / 'masks')
+        self._bag: BagWriter | None = None
 
     def _on_image(self, message: Image) -> None:
         _remember(self._images, message, image_to_rgb(message))
@@ -102,6 +103,8 @@ class Collector(Node):
             self._show(overlay(np.ascontiguousarray(self._images[stamp]), mask, self._labels))
 
     def _record(self, message: Image, mask: NDArray[np.uint8]) -> None:
+        if self._bag is None:
+            self._bag = BagWriter(self._output / 'masks')
         header = self._bag.header(message.header)
         time_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
         if self.num_masks == 1:
@@ -121,6 +124,11 @@ class Collector(Node):
             self._captions.append(
                 f'mask {self.num_masks}, {(self._ages_ms or [0])[-1]:.0f} ms old'
             )
+
+    @property
+    def has_met_node(self) -> bool:
+        """Whether anything has come from the node."""
+        return bool(self.status or self.num_masks)
 
     @property
     def mean_iou(self) -> float | None:
@@ -162,7 +170,8 @@ class Collector(Node):
         """Close the video and the bag, and write the contact sheet."""
         if self._video is not None:
             self._video.release()
-        self._bag.close()
+        if self._bag is not None:
+            self._bag.close()
         if self._tiles:
             write_png(
                 self._output / 'contact_sheet.png', contact_sheet(self._tiles, self._captions)
@@ -280,15 +289,25 @@ def _collect(
 ) -> int:
     console = Console()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
-    rclpy.init(args=[])
     labels = load_checkpoint(options.checkpoint).labels
-    collector = Collector(topic, labels, output, use_sim_time=bool(options.bag))
-    begin_s = time.monotonic()
+
+    def listen() -> Collector:
+        rclpy.init(args=[])
+        return Collector(topic, labels, output, use_sim_time=bool(options.bag))
+
+    collector = listen()
+    begin_s = met_s = time.monotonic()
     try:
         with Live(collector.table(), console=console, refresh_per_second=4) as live:
             while not _is_over(collector, options.seconds, begin_s, child):
                 rclpy.spin_once(collector, timeout_sec=0.1)
                 live.update(collector.table())
+                if not collector.has_met_node and time.monotonic() - met_s > _UNMET_S:
+                    # DDS participants that start together on a busy machine now and then never
+                    # discover each other; a new one is discovered.
+                    collector.destroy_node()
+                    rclpy.try_shutdown()
+                    collector, met_s = listen(), time.monotonic()
     except (KeyboardInterrupt, ExternalShutdownException):
         console.print('Interrupted.')
     collector.finish()

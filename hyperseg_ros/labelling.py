@@ -28,7 +28,6 @@ from rich.progress import MofNCompleteColumn
 from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
-from rosbags.highlevel import AnyReader
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.segmenter import Segmentation
@@ -37,6 +36,7 @@ from hyperseg_core.render import overlay
 from hyperseg_ros.bags import COMPRESSED
 from hyperseg_ros.bags import IMAGE
 from hyperseg_ros.bags import LABEL_INFO
+from hyperseg_ros.bags import BagReader
 from hyperseg_ros.bags import BagWriter
 from hyperseg_ros.bags import DamagedBagError
 from hyperseg_ros.bags import RawMessage
@@ -184,7 +184,7 @@ def _prepare_parts(parts: Path, provenance: dict[str, Any], *, resume: bool) -> 
 class _Messages:
     """Messages in chunks, one in memory at a time; a damaged bag ends early, and that is told."""
 
-    def __init__(self, reader: AnyReader, connections: list[Any], report: LabelReport) -> None:
+    def __init__(self, reader: BagReader, connections: list[Any], report: LabelReport) -> None:
         self._messages, self._report = read_messages(reader, connections), report
         self._next = self._advance()
 
@@ -218,7 +218,7 @@ class _Labeller:
         self._segmenter, self._options = segmenter, options
         self._prefixes = output_prefixes(topics)
 
-    def label_chunk(self, reader: AnyReader, chunk: Iterator[RawMessage], target: Path) -> None:
+    def label_chunk(self, reader: BagReader, chunk: Iterator[RawMessage], target: Path) -> None:
         """Write a chunk's bag and its report, then give it its name."""
         unfinished = target.with_name(f'{target.name}.unfinished')
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -241,7 +241,7 @@ class _Labeller:
         (unfinished / 'report.json').write_text(json.dumps(report), encoding='utf-8')
         unfinished.rename(target)
 
-    def _decode(self, reader: AnyReader, message: RawMessage) -> _Decoded:
+    def _decode(self, reader: BagReader, message: RawMessage) -> _Decoded:
         if message.connection.topic not in self._prefixes:
             return _Decoded(message)
         try:

@@ -12,6 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat
+from rosbags.rosbag2 import CompressionMode
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores
 from rosbags.typesys import get_typestore
 
@@ -23,10 +27,12 @@ from hyperseg_ros.bag_label import bag_label_command
 from hyperseg_ros.bag_make import bag_make_command
 from hyperseg_ros.bags import COMPRESSED
 from hyperseg_ros.bags import IMAGE
+from hyperseg_ros.bags import UNKNOWN_HASH
 from hyperseg_ros.bags import BagWriter
 from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import output_prefixes
 from hyperseg_ros.bags import read_messages
+from hyperseg_ros.bags import ros2_types
 from hyperseg_ros.conversions import image_to_rgb
 from hyperseg_ros.labelling import LabelOptions
 from hyperseg_ros.labelling import label_bag
@@ -195,6 +201,64 @@ def test_truncated_bags_give_what_can_be_read(
     code = bag_label_command([broken], out, checkpoint=str(small_checkpoint), engine='torch')
     assert code in {1, 2}
     assert (code == 1) == out.exists()
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_folders_without_metadata_are_read_by_their_files(
+    storage: str, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / 'in', tmp_path / 'out'
+    bag_make_command(source, drive=0.3, rate=10.0, size=SIZE, storage=storage)
+    (source / 'metadata.yaml').unlink()
+    code = bag_label_command([source], out, str(small_checkpoint), IMAGES, 'torch')
+    assert code == 0
+    assert len(list(masks(out, MASK))) == 3
+
+
+@pytest.mark.parametrize('mode', [CompressionMode.MESSAGE, CompressionMode.FILE])
+@pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_compressed_bags_are_labelled(
+    mode: CompressionMode, plugin: StoragePlugin, bag: Path, segmenter: Segmenter,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    writer = Writer(tmp_path / 'in', version=9, storage_plugin=plugin)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer, open_bag(bag) as reader:
+        connections = {
+            item.id: writer.add_connection(item.topic, item.msgtype, typestore=ros2_types())
+            for item in reader.connections
+        }
+        for message in read_messages(reader, list(reader.connections)):
+            writer.write(connections[message.connection.id], message.time_ns, message.data)
+    label_bag(bag, tmp_path / 'plain', segmenter, LabelOptions(), IMAGES)
+    report = label_bag(tmp_path / 'in', tmp_path / 'out', segmenter, LabelOptions(), IMAGES)
+    assert (report.labelled, report.problems) == (12, [])
+    assert _contents(tmp_path / 'out') == _contents(tmp_path / 'plain')
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_topics_of_unknown_types_do_not_disturb_and_are_copied(
+    storage: str, segmenter: Segmenter, tmp_path: Path
+) -> None:
+    writer = BagWriter(tmp_path / 'in', storage=storage)
+    header = writer.header_at(7, 'cam')
+    image = writer.image(header, np.zeros((*SIZE, 3), np.uint8), 'rgb8')
+    writer.write('/camera/image_raw', IMAGE, 7, image)
+    odd = writer._writer.add_connection('/odd', 'odd_msgs/msg/Odd', msgdef='', rihs01=UNKNOWN_HASH)
+    writer._writer.write(odd, 8, b'\0\1\0\0whatever')
+    writer.close()
+    report = label_bag(
+        tmp_path / 'in', tmp_path / 'out', segmenter, LabelOptions(copy=True), IMAGES
+    )
+    assert (report.labelled, report.problems) == (1, [])
+    assert ('/odd', 8, b'\0\1\0\0whatever') in _contents(tmp_path / 'out')
+
+
+def test_bags_without_messages_are_told(small_checkpoint: Path, tmp_path: Path) -> None:
+    BagWriter(tmp_path / 'in').close()
+    code = bag_label_command([tmp_path / 'in'], tmp_path / 'out', str(small_checkpoint), None)
+    assert code == 2
+    assert not (tmp_path / 'out').exists()
 
 
 def test_exit_codes_tell_what_was_lost(bag: Path, small_checkpoint: Path, tmp_path: Path) -> None:
