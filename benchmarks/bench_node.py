@@ -1,8 +1,8 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node over real DDS, between processes: overhead, throughput, overload, several cameras.
+"""The node over real DDS, between processes: overhead, throughput, overload, cameras, cycles.
 
-    python benchmarks/bench_node.py overhead throughput overload cameras --json node.json
+    python benchmarks/bench_node.py overhead throughput overload cameras cycles --json node.json
 
 Cameras, the node and the listener are processes of their own. `overhead` and `overload` replace
 the engine by one that answers after a fixed time, to see what the node itself costs; the others
@@ -354,6 +354,61 @@ def cameras(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def cycles(options: argparse.Namespace) -> dict[str, Any]:
+    """Configure, activate, segment, deactivate and clean up, again and again."""
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+    from sensor_msgs.msg import Image
+
+    from hyperseg_ros.conversions import fill_image
+
+    listener = Listener(['/segmenter/mask'])
+    taken = listener.masks['/segmenter/mask']
+    out = listener.node.create_publisher(Image, '/image', qos_profile_sensor_data)
+    message = fill_image(Image(), np.zeros((*_VGA, 3), np.uint8), 'rgb8')
+    client = listener.node.create_client(ChangeState, '/segmenter/change_state')
+
+    def change(transition: int) -> None:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        future = client.call_async(request)
+        listener.spin_while(lambda: not future.done())
+        if not future.result().success:
+            raise SystemExit(f'Transition {transition} failed.')
+
+    def publish_until_answered() -> None:
+        target = len(taken) + 1
+        while len(taken) < target:
+            message.header.stamp = listener.node.get_clock().now().to_msg()
+            out.publish(message)
+            end_s = time.monotonic() + 0.1
+            listener.spin_while(
+                lambda end_s=end_s: len(taken) < target and time.monotonic() < end_s
+            )
+
+    sizes = []
+    with real_node('-p', 'autostart:=false') as node:
+        listener.spin_while(lambda: not client.service_is_ready())
+        time.sleep(1)
+        for _ in range(options.cycles):
+            change(Transition.TRANSITION_CONFIGURE)
+            change(Transition.TRANSITION_ACTIVATE)
+            publish_until_answered()
+            change(Transition.TRANSITION_DEACTIVATE)
+            change(Transition.TRANSITION_CLEANUP)
+            sizes.append(_resident_mib(node.pid))
+        threads = len(list(Path(f'/proc/{node.pid}/task').iterdir()))
+        files = len(list(Path(f'/proc/{node.pid}/fd').iterdir()))
+    listener.close()
+    return {
+        'cycles': options.cycles,
+        'resident_mib_after_1_10_half_all': [
+            sizes[0], sizes[min(9, len(sizes) - 1)], sizes[len(sizes) // 2], sizes[-1],
+        ],
+        'threads': threads,
+        'open_files': files,
+    }  # fmt: skip
+
+
 def _resident_mib(pid: int) -> float:
     pages = int(Path(f'/proc/{pid}/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
@@ -361,6 +416,7 @@ def _resident_mib(pid: int) -> float:
 
 _BENCHMARKS = {
     'overhead': overhead, 'throughput': throughput, 'overload': overload, 'cameras': cameras,
+    'cycles': cycles,
 }  # fmt: skip
 
 
@@ -383,6 +439,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=600.0, help='Of `throughput`.')
     parser.add_argument('--overload-seconds', type=float, default=20.0)
     parser.add_argument('--camera-seconds', type=float, default=30.0)
+    parser.add_argument('--cycles', type=int, default=100)
     parser.add_argument('--json', type=Path)
     options = parser.parse_args()
     report = {}

@@ -283,13 +283,16 @@ class CameraStream:
 
 
 def similar_topics(node: Node, topic: str) -> list[str]:
-    """Return some topics with images that are neither `topic` nor of the node itself."""
+    """Return some topics that images are published on, neither `topic` nor of the node itself."""
     kinds = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
     own = node.get_fully_qualified_name()
     topics = [
         name
         for name, types in node.get_topic_names_and_types()
-        if kinds & set(types) and not name.startswith(f'{own}/') and name != topic
+        if kinds & set(types)
+        and not name.startswith(f'{own}/')
+        and name != topic
+        and node.count_publishers(name)
     ]
     return sorted(topics)[:_MAX_SIMILAR]
 

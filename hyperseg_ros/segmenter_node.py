@@ -26,6 +26,8 @@ from hyperseg_ros.parameters import read_parameters
 from hyperseg_ros.worker import Worker
 
 _STOP_S = 1.5
+_SERVICE_S = 0.05
+"""How long a service waits for a running inference: it is answered, the worker ends by itself."""
 
 
 class SegmenterNode(LifecycleNode):
@@ -109,12 +111,12 @@ class SegmenterNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the engine and the publishers."""
-        self._release()
+        self._release(_SERVICE_S)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release everything."""
-        self._release()
+        self._release(_SERVICE_S)
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -122,10 +124,10 @@ class SegmenterNode(LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    def _release(self) -> None:
+    def _release(self, timeout_s: float = _STOP_S) -> None:
         self._is_active = False
-        if self._worker is not None and not self._worker.stop(_STOP_S):
-            self.get_logger().warning('The engine is still busy; it is released when it is done.')
+        if self._worker is not None and not self._worker.stop(timeout_s):
+            self.get_logger().info('The engine is still busy; it is released when it is done.')
         for stream in self._streams:
             stream.unsubscribe()
             stream.destroy()

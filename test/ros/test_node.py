@@ -14,8 +14,11 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import GetState
 from node_client import Client
 from node_client import node_process
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
@@ -161,6 +164,21 @@ def test_two_cameras_share_one_engine_under_their_names(
     assert np.array_equal(pixels_of(rear[-1]), segmenter(flipped).labels)
 
 
+def test_label_info_is_latched_and_names_the_classes(
+    client: Client, small_checkpoint: Path, segmenter: Segmenter, tmp_path: Path
+) -> None:
+    kind = pytest.importorskip('vision_msgs.msg').LabelInfo
+    mask, frames = client.listen('/segmenter/mask'), client.publisher('/image')
+    with node_process(small_checkpoint, tmp_path / 'log'):
+        feed(client, frames, mask)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        infos: list[Any] = []
+        client.node.create_subscription(kind, '/segmenter/label_info', infos.append, latched)
+        assert client.wait(lambda: bool(infos), 10)
+    names = {item.class_id: item.class_name for item in infos[0].class_map}
+    assert names == dict(enumerate(segmenter.labels.names))
+
+
 def test_compressed_transport(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
     mask = client.listen('/segmenter/mask')
     frames = client.publisher('/image', CompressedImage)
@@ -227,6 +245,45 @@ def test_lifecycle_cycles_and_failures_are_told(
     text = log.read_text()
     assert "Cannot configure: No checkpoint '/nowhere'" in text
     assert 'Traceback' not in text
+
+
+def test_services_answer_during_a_long_inference(
+    client: Client, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    mask, frames = client.listen('/segmenter/mask'), client.publisher('/image')
+    slow = str(Path(__file__).with_name('slow_node.py'))
+
+    def timed(call: Any, *arguments: Any) -> float:
+        start_s = time.monotonic()
+        assert call(*arguments)
+        return time.monotonic() - start_s
+
+    def change(transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(client.call(ChangeState, '/segmenter/change_state', request).success)
+
+    def set_alpha(value: float) -> bool:
+        return bool(client.set_parameter('/segmenter', 'overlay_alpha', value).successful)
+
+    with node_process(small_checkpoint, tmp_path / 'log', module=slow):
+        feed(client, frames, mask)
+        assert set_alpha(0.1)  # the services' clients are there from here on
+        times = []
+        for index in range(8):
+            frames.publish(image(client))
+            client.spin(0.2)  # the network is busy for two seconds from about now
+            times.append(timed(set_alpha, index / 10))
+        client.call(GetState, '/segmenter/get_state', GetState.Request())
+        frames.publish(image(client))
+        client.spin(0.3)
+        state = (GetState, '/segmenter/get_state', GetState.Request())
+        times.append(timed(client.call, *state))
+        times.append(timed(change, Transition.TRANSITION_DEACTIVATE))
+        times.append(timed(change, Transition.TRANSITION_CLEANUP))
+        times.append(timed(client.call, *state))
+    # The middle one tells of the node, the longest also of what else the machine does.
+    assert np.median(times) < 0.1, times
+    assert max(times) < 1.0, times
 
 
 def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
