@@ -6,8 +6,7 @@ All that costs per pixel is in it: layout, normalisation, the network with its b
 folded, the upsampling of the logits, the class and its probability. The decoder computes what
 `hyperseg_core.model` does, laid out for engines: maps and patches are rows of channels, patches
 with their halo are one gather, and the depthwise step sees all patches as channels of one small
-map. The last upsampling is two products with constant matrices where they are small. No operator
-needs a shape that depends on data.
+map. No operator needs a shape that depends on data.
 
 Shape suffixes used in this file:
     B batch, C channels, H/W height/width [px], R/Q patch-grid rows/columns, U/V patch
@@ -22,9 +21,10 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional
 
+from hyperseg_core.inference.upsampling import build_upsampling
+from hyperseg_core.inference.upsampling import interleave_lines
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.model.decoder import level_input
-from hyperseg_core.model.decoder import upsample
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.meta_block import ChannelBias
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
@@ -35,18 +35,12 @@ Form = Literal['computed', 'elementwise']
 the fastest on CPUs, or as nine shifted products, as TensorRT takes no computed kernels."""
 Size = tuple[int, int]
 
-_MAX_UPSAMPLE_PRODUCTS = 200
-"""Products per pixel up to which the last upsampling is done by dense matrices: measured on
-OpenVINO, they beat its interpolation at 128 and lose at 480."""
-
 
 class DeployableGraph(nn.Module):
     """A trained network made ready for an engine, for one input and one output size."""
 
     mean: Tensor
     scale: Tensor
-    upsample_rows: Tensor | None
-    upsample_cols: Tensor | None
 
     def __init__(
         self,
@@ -77,12 +71,8 @@ class DeployableGraph(nn.Module):
         self.register_buffer('mean', 255 * torch.tensor(config.mean)[:, None, None])
         self.register_buffer('scale', 1 / (255 * torch.tensor(config.std))[:, None, None])
         stride = 32 >> (len(self.network.decoder.meta_blocks) - 1)
-        coarse, fine = (size[0] // stride, size[1] // stride), self.output_size
-        products = coarse[0] * coarse[1] / fine[0] + coarse[0]
-        is_small = products <= _MAX_UPSAMPLE_PRODUCTS and coarse != fine
-        for axis, name in enumerate(('upsample_rows', 'upsample_cols')):
-            matrix = bilinear_matrix(coarse[axis], fine[axis]) if is_small else None
-            self.register_buffer(name, matrix)
+        coarse = (size[0] // stride, size[1] // stride)
+        self.upsampling = build_upsampling(coarse, self.output_size)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Segment.
@@ -94,18 +84,22 @@ class DeployableGraph(nn.Module):
             Ids (B, H', W') uint8, 255 = void, and the probability of each pixel's class,
             (B, H', W') uint8, 255 = 1.
         """
-        return labels_and_confidence(self.logits(frames), self.num_labels)
+        pairs = [
+            labels_and_confidence(lines, self.num_labels) for lines in self._logit_lines(frames)
+        ]
+        ids, confidence = (interleave_lines(list(planes)) for planes in zip(*pairs, strict=True))
+        return ids, confidence
 
     def logits(self, frames: Tensor) -> Tensor:
         """Compute the logits at the output size, (B, N, H', W')."""
+        return interleave_lines(self._logit_lines(frames))
+
+    def _logit_lines(self, frames: Tensor) -> list[Tensor]:
         images = (frames.permute(0, 3, 1, 2).float() - self.mean) * self.scale
         taps, head_features = self.network.backbone(images)
         signal = self.network.context_head(head_features)
-        coarse_BNHW = self._decode([images, *taps], signal)
-        if self.upsample_rows is not None and self.upsample_cols is not None:
-            wide_BNHW = torch.matmul(coarse_BNHW, self.upsample_cols.transpose(0, 1))
-            return torch.matmul(self.upsample_rows, wide_BNHW)
-        return upsample(coarse_BNHW, self.output_size)
+        lines: list[Tensor] = self.upsampling(self._decode([images, *taps], signal))
+        return lines
 
     def _decode(self, taps: list[Tensor], signal: Tensor) -> Tensor:
         decoder = self.network.decoder
@@ -234,13 +228,6 @@ def depthwise_elementwise(rows_PKC: Tensor, kernels: Tensor, patch: Size) -> Ten
     for term in terms[1:]:
         total = total + term
     return total.reshape(count, height * width, channels)
-
-
-def bilinear_matrix(size: int, output_size: int) -> Tensor:
-    """Return the matrix (output_size, size) of a line's bilinear resize, pixel areas aligned."""
-    lines = torch.eye(size)[:, None, None, :]
-    resized = functional.interpolate(lines, (1, output_size), mode='bilinear', align_corners=False)
-    return resized[:, 0, 0].transpose(0, 1).contiguous()
 
 
 def labels_and_confidence(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,15 @@ from torch.nn import functional
 
 from hyperseg_core import import_published
 from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.graph import bilinear_matrix
 from hyperseg_core.inference.graph import cut_rows
 from hyperseg_core.inference.graph import labels_and_confidence
 from hyperseg_core.inference.graph import merge_rows
+from hyperseg_core.inference.upsampling import DenseMatrices
+from hyperseg_core.inference.upsampling import Interpolation
+from hyperseg_core.inference.upsampling import WholeFactor
+from hyperseg_core.inference.upsampling import bilinear_matrix
+from hyperseg_core.inference.upsampling import build_upsampling
+from hyperseg_core.inference.upsampling import interleave_lines
 from hyperseg_core.model.patchwise import split_patches
 from hyperseg_core.preprocessing import normalise
 from hyperseg_core.published import PUBLISHED_PRESETS
@@ -54,6 +59,23 @@ def test_bilinear_matrix_is_interpolation(size: int, output: int) -> None:
     line = torch.randn(1, 1, 1, size)
     expected = functional.interpolate(line, (1, output), mode='bilinear', align_corners=False)
     torch.testing.assert_close(line @ bilinear_matrix(size, output).T, expected)
+
+
+@pytest.mark.parametrize(
+    ('coarse', 'fine', 'form'),
+    [
+        ((24, 32), (100, 128), DenseMatrices), ((256, 320), (512, 640), WholeFactor),
+        ((192, 512), (768, 2048), WholeFactor), ((256, 320), (500, 640), Interpolation),
+    ],
+)  # fmt: skip
+def test_every_form_of_upsampling_is_interpolation(
+    coarse: tuple[int, int], fine: tuple[int, int], form: type
+) -> None:
+    x = torch.randn(2, 3, *coarse)
+    upsampling = build_upsampling(coarse, fine)
+    assert type(upsampling) is form
+    expected = functional.interpolate(x, fine, mode='bilinear', align_corners=False)
+    torch.testing.assert_close(interleave_lines(upsampling(x)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_labels_and_confidence_of_known_logits() -> None:
