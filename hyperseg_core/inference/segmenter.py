@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 Frame = NDArray[np.uint8]
 _MAX_ENGINES = 6
-_MAX_OUTPUT_RATIO = 4.0
+_MAX_OUTPUT_RATIO = 2.0
 """Frames with up to this many times the network's pixels get ids computed at their own size;
 larger ones get the network's, enlarged to the nearest."""
 _MAX_SIDE_PX = 16_384

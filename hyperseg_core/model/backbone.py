@@ -70,6 +70,8 @@ class Backbone(nn.Module):
         except RuntimeError as err:
             msg = f'Backbone {config.name!r} is not in timm {timm.__version__}; {err}.'
             raise ConfigError(msg) from err
+        if config.depths is not None:
+            _shorten(network.blocks, config)
         fix_padding(network, config.nominal_size)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -114,6 +116,24 @@ class Backbone(nn.Module):
             if stage in self.tapped_stages:
                 taps.append(self.tap_reductions[len(taps)](x))
         return taps, self.dropout(self.bn2(self.conv_head(x)))
+
+
+def _shorten(stages: nn.Sequential, config: BackboneConfig) -> None:
+    """Keep the first blocks of each stage.
+
+    Raises:
+        ConfigError: If there are not so many.
+    """
+    depths = config.depths or ()
+    full = tuple(len(stage) for stage in stages)
+    if len(depths) != len(full) or any(not 1 <= d <= f for d, f in zip(depths, full, strict=True)):
+        msg = (
+            f'Backbone {config.name!r} has {full} blocks in its stages, but depths is {depths}; '
+            f'give as many numbers, each from 1 to that.'
+        )
+        raise ConfigError(msg)
+    for index, depth in enumerate(depths):
+        stages[index] = stages[index][:depth]
 
 
 def _reduction(in_channels: int, out_channels: int) -> nn.Sequential:

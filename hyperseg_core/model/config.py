@@ -30,6 +30,9 @@ class BackboneConfig:
     """Channel scale of each tap, fine to coarse; at 1.0 a tap passes without a layer."""
     drop_path: float = 0.2
     """Drop-connect rate of the deepest block while training, 0 to 1."""
+    depths: tuple[int, ...] | None = None
+    """Blocks kept of each stage, the first ones; None: all. Later blocks of a stage are residual,
+    and a network trained with `drop_path` takes their loss lightly."""
     dropout: float = 0.2
     """Dropout on the head features while training, 0 to 1."""
 

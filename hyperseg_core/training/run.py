@@ -148,25 +148,25 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
 
 
 def load_initial_weights(model: HyperSeg, checkpoint: str) -> None:
-    """Start a network from another's weights; name and input size may differ.
+    """Start a network from another's weights; a shallower one takes those of its own blocks.
 
     Raises:
-        ConfigError: If the two are not the same network.
+        ConfigError: If the two are not the same network otherwise.
     """
-    other = load_checkpoint(checkpoint).model
-    theirs, ours = other.config.to_dict(), model.config.to_dict()
-    differing = [
-        f'{key} is {theirs[key]!r} there, {value!r} here'
-        for key, value in ours.items()
-        if key not in {'name', 'size'} and theirs[key] != value
-    ]
-    if differing:
+    weights = load_checkpoint(checkpoint).model.state_dict()
+    wanted = model.state_dict()
+    missing = [
+        key for key, value in wanted.items()
+        if key not in weights or weights[key].shape != value.shape
+    ]  # fmt: skip
+    if missing:
         msg = (
-            f'model.initial_weights: {checkpoint} holds another network than the recipe trains '
-            f'({"; ".join(differing)}); name a checkpoint of the same preset and classes.'
+            f'model.initial_weights: {checkpoint} holds another network than the recipe trains: '
+            f'{len(missing)} of {len(wanted)} tensors are not in it or have another shape '
+            f'(first: {missing[0]}); name a checkpoint of the same preset and classes.'
         )
         raise ConfigError(msg)
-    model.load_state_dict(other.state_dict())
+    model.load_state_dict({key: weights[key] for key in wanted})
 
 
 def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:

@@ -24,7 +24,8 @@ def lite0() -> HyperSeg:
 
 def test_presets_are_the_documented_ones() -> None:
     assert preset_names() == (
-        'camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'lite0', 'lite1', 'lite2', 'vocsbd-l',
+        'camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'lite0', 'lite0-small',
+        'lite1', 'lite2', 'vocsbd-l',
     )  # fmt: skip
 
 
