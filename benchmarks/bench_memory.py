@@ -1,0 +1,117 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Peak resident growth while a network runs: plain eager PyTorch beside the engine; and batches.
+
+Growth is the highest resident size while frames are segmented, less the size before the network
+was loaded, each in a process of its own; the engine comes from the cache, as on every start but
+the first. The batch of six cameras is compared with six calls of the same engine in one process.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+import time
+
+from bench_engines import preset_checkpoint
+import numpy as np
+from plain import PlainHyperSeg
+import torch
+
+from hyperseg_core import Checkpoint
+from hyperseg_core import load_checkpoint
+from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.inference.engines import EngineSpec
+from hyperseg_core.inference.segmenter import build_engine
+
+_SPEC = EngineSpec('openvino', 'cpu', 'f32')
+_RUNS = 8
+
+
+def _status_mib(field: str) -> float:
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def _checkpoint(name: str) -> Checkpoint:
+    return load_checkpoint(name) if name == 'default' else preset_checkpoint(name)
+
+
+def grow(name: str, kind: str) -> None:
+    """Print this process's growth [MiB]."""
+    if kind == 'engine':
+        import openvino  # noqa: F401  imported before the start, as torch is
+    before = _status_mib('VmRSS')
+    checkpoint = _checkpoint(name)
+    size = checkpoint.model.config.size
+    frames = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    if kind == 'eager':
+        plain = PlainHyperSeg(checkpoint.model).eval()
+        tensor = torch.from_numpy(frames)
+
+        def run() -> object:
+            with torch.inference_mode():
+                return plain(tensor)
+    else:
+        engine = build_engine(checkpoint, _SPEC, batch=1, size=size, output_size=size)
+
+        def run() -> object:
+            return engine.run(frames)
+
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    for _ in range(_RUNS):
+        run()
+    print(_status_mib('VmHWM') - before)
+
+
+def batch(name: str, count: int) -> dict[str, float]:
+    """Time one call with a batch beside as many calls with one frame [ms]."""
+    checkpoint = _checkpoint(name)
+    size = checkpoint.model.config.size
+    frames = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
+    engines = {
+        n: build_engine(checkpoint, _SPEC, batch=n, size=size, output_size=size)
+        for n in (1, count)
+    }
+    times: dict[int, list[float]] = {n: [] for n in engines}
+    for _ in range(_RUNS + 2):
+        for n, engine in engines.items():
+            start = time.perf_counter()
+            for first in range(0, count, n):
+                engine.run(frames[first : first + n])
+            times[n].append(1000 * (time.perf_counter() - start))
+    one, together = (float(np.median(times[n][2:])) for n in engines)
+    return {'calls_ms': one, 'batch_ms': together, 'throughput_ratio': one / together}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--role', nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument('--models', nargs='*', default=['cityscapes-s', 'default'])
+    parser.add_argument('--json', type=Path)
+    options = parser.parse_args()
+    if options.role:
+        grow(*options.role)
+        return
+    report: dict[str, object] = {'machine': describe_machine()}
+    for name in options.models:
+        growth = {}
+        for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
+            command = [sys.executable, __file__, '--role', name, kind]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env=os.environ
+            )
+            growth[kind] = float(done.stdout.split()[-1])
+        report[name] = {'growth_mib': growth, 'ratio': growth['engine'] / growth['eager']}
+        print(name, json.dumps(report[name]), flush=True)
+    report['batch of 6, default'] = batch('default', 6)
+    print('batch of 6, default', json.dumps(report['batch of 6, default']))
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == '__main__':
+    main()
