@@ -117,7 +117,9 @@ def preset_checkpoint(preset: str | Path) -> Checkpoint:
     torch.manual_seed(0)
     model = calibrate(build_model(preset))
     labels = load_labels(LABELS[model.config.name.split('-')[0]])
-    return Checkpoint(model=model, labels=labels, provenance={}, scores={}, digest='benchmark')
+    return Checkpoint(
+        model=model, labels=labels, provenance={}, scores={}, digest=f'benchmark {preset}'
+    )
 
 
 def main() -> None:

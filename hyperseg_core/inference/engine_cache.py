@@ -61,7 +61,8 @@ def cache_key(
 def _source_hash() -> str:
     """Hash the code that makes the graph: another release's engines are not ours."""
     folder = Path(__file__).parent
-    sources = [folder / 'graph.py', folder / 'export.py', *(folder.parent / 'model').glob('*.py')]
+    sources = [folder / name for name in ('graph.py', 'upsampling.py', 'export.py')]
+    sources += (folder.parent / 'model').glob('*.py')
     hasher = hashlib.sha256()
     for path in sorted(sources):
         hasher.update(path.read_bytes())
