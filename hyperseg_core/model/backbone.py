@@ -125,7 +125,8 @@ def _shorten(stages: nn.Sequential, config: BackboneConfig) -> None:
         ConfigError: If there are not so many.
     """
     depths = config.depths or ()
-    full = tuple(len(stage) for stage in stages)
+    blocks = [list(stage.children()) for stage in stages]
+    full = tuple(len(stage) for stage in blocks)
     if len(depths) != len(full) or any(not 1 <= d <= f for d, f in zip(depths, full, strict=True)):
         msg = (
             f'Backbone {config.name!r} has {full} blocks in its stages, but depths is {depths}; '
@@ -133,7 +134,7 @@ def _shorten(stages: nn.Sequential, config: BackboneConfig) -> None:
         )
         raise ConfigError(msg)
     for index, depth in enumerate(depths):
-        stages[index] = stages[index][:depth]
+        stages[index] = nn.Sequential(*blocks[index][:depth])
 
 
 def _reduction(in_channels: int, out_channels: int) -> nn.Sequential:

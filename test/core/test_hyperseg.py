@@ -1,5 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_weight_mappers_read_the_published_slices(
         assert isinstance(mapper, WeightMapper)
         found.append((mapper.offset, mapper.width, mapper.num_dynamic_weights, mapper.conv.groups))
     assert found == expected
+
+
+def test_shallower_backbone_keeps_the_first_blocks_of_each_stage() -> None:
+    full, small = build_model('lite0').backbone, build_model('lite0-small').backbone
+    assert [len(list(stage.children())) for stage in small.blocks] == [1, 2, 2, 1, 1, 2, 1]
+    assert small.state_dict().keys() < full.state_dict().keys()
+    config = load_config('lite0')
+    wrong = dataclasses.replace(config.backbone, depths=(1, 2, 3, 3, 3, 4, 1))
+    with pytest.raises(ConfigError, match='as many numbers, each from 1'):
+        build_model(dataclasses.replace(config, backbone=wrong))
 
 
 def test_same_padding_follows_the_nominal_size() -> None:

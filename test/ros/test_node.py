@@ -319,8 +319,13 @@ def test_old_frames_are_dropped_never_queued(
             frames.publish(old)
             client.spin(0.3)
         assert not mask
-        status = diagnostics[-1].status[0]
-        assert 'too old' in status.message
+        assert 'too old' in diagnostics[-1].status[0].message
+        stuck = image(client)
+        stuck.header.stamp.sec, stuck.header.stamp.nanosec = 5, 0
+        for _ in range(12):
+            frames.publish(stuck)
+            client.spin(0.3)
+        assert 'stamps stand still at 5.000000000' in diagnostics[-1].status[0].message
         feed(client, frames, mask)
 
 
