@@ -37,7 +37,7 @@ from hyperseg_ros.bags import ros2_type_name
 
 _logger = logging.getLogger(__name__)
 _CLOCK_HZ = 100.0
-_MATCH_S = 1.0
+_MATCH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,16 @@ class BagPlayer:
                 progress.update(task, completed=message.time_ns - first_ns)
 
     def _publish(self, message: RawMessage) -> None:
-        data = self._reader.to_cdr(message.data, message.connection)
-        self._publishers[message.connection.id].publish(data)
+        connection = message.connection
+        if connection.id not in self._publishers:
+            return
+        try:
+            data = self._reader.to_cdr(message.data, connection)
+        except InputError as error:
+            _logger.warning('%s is skipped from here on: %s', connection.topic, error)
+            del self._publishers[connection.id]
+            return
+        self._publishers[connection.id].publish(data)
 
 
 class _Pace:

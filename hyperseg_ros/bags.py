@@ -22,7 +22,9 @@ from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
+from rosbags.serde import SerdeError
 from rosbags.typesys import Stores
+from rosbags.typesys import TypesysError
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 
@@ -73,7 +75,8 @@ class BagReader:
         self.is_ros2 = path.suffix != '.bag'
         self._reader: Any = Reader2(path) if self.is_ros2 else Reader1(path)
         self._reader.open()
-        self.typestore = ros2_types() if self.is_ros2 else get_typestore(Stores.ROS1_NOETIC)
+        self._types = ros2_types()
+        self._ros1_types = get_typestore(Stores.ROS1_NOETIC)
         self.start_time = int(self._reader.start_time)
         """Log time of the first message [ns]."""
         self.end_time = int(self._reader.end_time)
@@ -91,16 +94,28 @@ class BagReader:
     def deserialize(self, data: bytes, kind: str) -> Any:
         """Turn bytes into a message of a standard type."""
         if self.is_ros2:
-            return self.typestore.deserialize_cdr(data, kind)
-        return self.typestore.deserialize_ros1(data, kind)
+            return self._types.deserialize_cdr(data, kind)
+        return self._ros1_types.deserialize_ros1(data, kind)
 
     def to_cdr(self, data: bytes, connection: Connection) -> bytes:
-        """Return a message as ROS 2 serialises it; its type is learnt from a ROS 1 bag."""
+        """Return a message as ROS 2 serialises it; its type is learnt from a ROS 1 bag.
+
+        Raises:
+            InputError: If the type's ROS 1 message is no message of ROS 2's type.
+        """
         if self.is_ros2:
             return data
-        if connection.msgtype not in self.typestore.fielddefs:
-            self.typestore.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
-        return bytes(self.typestore.ros1_to_cdr(data, connection.msgtype))
+        kind = connection.msgtype
+        try:
+            if kind not in self._types.fielddefs:
+                found = get_types_from_msg(connection.msgdef.data, kind)
+                known = self._types.fielddefs
+                self._types.register({k: v for k, v in found.items() if k not in known})
+            # By ROS 2's definitions: rosbags leaves out the header's `seq`, which ROS 2 has not.
+            return bytes(self._types.ros1_to_cdr(data, kind))
+        except (TypesysError, SerdeError) as err:
+            msg = f'{kind} of ROS 1 cannot be brought to ROS 2: {err}'
+            raise InputError(msg) from err
 
     def close(self) -> None:
         """Close the files."""

@@ -86,19 +86,23 @@ class Client:
         self.context.try_shutdown()
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of processes that the tests talk to."""
+    return {**os.environ, 'ROS_DOMAIN_ID': str(_domain), 'ROS_PYTHON_CHECK_FIELDS': '1'}
+
+
 @contextlib.contextmanager
 def node_process(
     checkpoint: Path, log: Path, *arguments: str, module: str = 'segmenter_node'
 ) -> Any:
     """Run the node, or a script, in a process of its own, on torch: nothing to build."""
-    environment = {**os.environ, 'ROS_DOMAIN_ID': str(_domain), 'ROS_PYTHON_CHECK_FIELDS': '1'}
     role = ['-m', f'hyperseg_ros.{module}'] if '/' not in module else [module]
     command = [
         sys.executable, *role, '--ros-args', '-p',
         f'checkpoint:={checkpoint}', '-p', 'engine:=torch', '-p', 'max_age:=0.0', *arguments,
     ]  # fmt: skip
     with log.open('wb') as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment())
         try:
             yield child
         finally:
