@@ -29,8 +29,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument('bag', description='Bag to play.'),
             DeclareLaunchArgument('image', description='Image topic in the bag.'),
             DeclareLaunchArgument('rate', default_value='1.0', description='Speed.'),
-            DeclareLaunchArgument('checkpoint', default_value='default', description='Weights.'),
-            DeclareLaunchArgument('engine', default_value='auto', description='Engine.'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Weights.'),
+            DeclareLaunchArgument('engine', default_value='', description='Engine.'),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     PathJoinSubstitution([share, 'launch', 'segmenter.launch.py'])
