@@ -172,7 +172,7 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
     """Rebuild a network from its file alone.
 
     Args:
-        path_or_name: A file, or the name of a shipped checkpoint: `default`.
+        path_or_name: A file, or the name of a shipped checkpoint: `default` or `fast`.
 
     Raises:
         CheckpointError: If the file is truncated, foreign, of another version or was changed.

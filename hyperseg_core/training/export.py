@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.errors import CheckpointError
@@ -65,6 +66,7 @@ def export_run(
         'data': [
             f'{source.kind} {source.split}, share {source.share}' for source in config.data.train
         ],
+        'start': _start(config),
         'recipe': f'{config.output}, seed {config.seed}',
         'epochs': int(state['epoch']) + 1,
         'steps': int(state['global_step']),
@@ -75,6 +77,14 @@ def export_run(
     save_checkpoint(out, model, labels, provenance=provenance, scores=scores, half=half)
     _logger.info('Wrote %s.', out)
     return out
+
+
+def _start(config: TrainConfig) -> str:
+    """Say which weights the run started from."""
+    if config.model.initial_weights is None:
+        return config.model.pretrained_backbone or 'random weights'
+    digest = load_checkpoint(config.model.initial_weights).digest
+    return f'{config.model.initial_weights}, digest {digest[:16]}'
 
 
 def _revision() -> str:
