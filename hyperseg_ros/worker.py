@@ -71,7 +71,8 @@ class Worker:
                 if not self._wake.wait(_IDLE_S):
                     continue
                 self._wake.clear()
-                self._segment_waiting()
+                for streams in self._batches():
+                    self._segment_newest(streams)
         except Exception as error:  # it must be told: a dead worker looks like a silent camera
             if not self._is_stopped:
                 self.failure = str(error)
@@ -81,12 +82,23 @@ class Worker:
             if self.segmenter is not None:
                 self.segmenter.close()
 
-    def _segment_waiting(self) -> None:
-        """Segment the newest frame of every camera that has one, as one batch."""
+    def _batches(self) -> list[list[CameraStream]]:
+        """Return whose frames run at once: all cameras', or each camera's in its turn.
+
+        A camera in its turn gives the newest frame of that moment, and its mask does not wait for
+        the others'.
+        """
+        assert self.segmenter is not None
+        if self.segmenter.runs_batches:
+            return [list(self.streams)]
+        return [[stream] for stream in self.streams]
+
+    def _segment_newest(self, streams: list[CameraStream]) -> None:
+        """Segment the newest frame of each of these cameras that has one, as one batch."""
         parameters = self._parameters()
         assert self.segmenter is not None
         start_s = time.monotonic()
-        taken = [(stream, stream.take_due(parameters)) for stream in self.streams]
+        taken = [(stream, stream.take_due(parameters)) for stream in streams]
         frames = [(stream, frame) for stream, frame in taken if frame is not None]
         if not frames:
             return

@@ -142,6 +142,11 @@ class Segmenter:
         return self._segment_all([as_rgb(image) for image in images])
 
     @property
+    def runs_batches(self) -> bool:
+        """Whether a list of frames runs at once; on a CPU that is no faster than one by one."""
+        return self.spec.device != 'cpu'
+
+    @property
     def size(self) -> Size | None:
         """The network's input size that was asked for [px]; None: it follows the frames."""
         return self._size
@@ -167,8 +172,7 @@ class Segmenter:
                 msg = 'The segmenter is closed; make a new one.'
                 raise EngineError(msg)
             for frame_size, indices in groups.items():
-                # On a CPU a batch takes as long as its frames one by one (docs/performance.md).
-                step = 1 if self.spec.device == 'cpu' else len(indices)
+                step = len(indices) if self.runs_batches else 1
                 for start in range(0, len(indices), step):
                     chosen = indices[start : start + step]
                     found = self._run([frames[index] for index in chosen], frame_size)
