@@ -44,7 +44,7 @@ train-default: setup
 	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume true
 	$(call ship,default-continued,default)
 
-# A quarter of an hour; starts from the shipped default.
+# Ten minutes; starts from the shipped default.
 train-fast: setup
 	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
 	$(call ship,fast,fast)
