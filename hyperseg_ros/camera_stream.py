@@ -47,6 +47,7 @@ _OUTPUT_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+_KINDS = {'raw': Image, 'compressed': CompressedImage}
 _MAX_SIMILAR = 5
 
 
@@ -110,6 +111,7 @@ class CameraStream:
         self._mailbox: Frame | None = None
         self._lock = threading.Lock()
         self._qos_problem = ''
+        self._transport = 'raw'
         self._rate_limit = RateLimit()
         self._last_stamp: tuple[int, int] | None = None
 
@@ -125,7 +127,9 @@ class CameraStream:
 
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
-        kind = CompressedImage if transport == 'compressed' else Image
+        kind = _KINDS[transport]
+        self._transport = transport
+        self.health.start_waiting()
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
         image = self._node.create_subscription(
             kind, f'{self._prefix}image', self._on_image, _INPUT_QOS, event_callbacks=events,
@@ -229,9 +233,10 @@ class CameraStream:
         """Publish what was asked for and is listened to, each under the frame's own header."""
         header = frame.message.header
         ids = found.labels if keep is None else keep[found.labels]
+        start_s = time.monotonic()
         if parameters.publish_mask:
             self._mask.publish(fill_image(Image(header=header), ids, 'mono8'))
-        published_s = time.monotonic()
+        age_s = self._age_s(frame.message)
         if parameters.publish_confidence and self._confidence.get_subscription_count():
             message = fill_image(Image(header=header), found.confidence, 'mono8')
             self._confidence.publish(message)
@@ -246,8 +251,7 @@ class CameraStream:
             info = scaled_camera_info(self._camera_info, *ids.shape)
             info.header = header
             self._info.publish(info)
-        age_s = self._age_s(frame.message)
-        stages = {'publish': time.monotonic() - published_s}
+        stages = {'publish': time.monotonic() - start_s}
         return stages if age_s is None else stages | {'age': age_s}
 
     def _overlay_of(self, frame: Frame, ids: NDArray[np.uint8], alpha: float) -> NDArray[np.uint8]:
@@ -295,10 +299,23 @@ class CameraStream:
             topic=self.topic,
             num_publishers=self._node.count_publishers(self.topic),
             similar=similar_topics(self._node, self.topic),
+            wrong_type=self._wrong_type(),
             qos_problem=self._qos_problem,
             is_building=is_building,
             failure=failure,
         )
+
+    def _wrong_type(self) -> str:
+        """Say what the topic carries instead of what is listened to, and what to set; or ''."""
+        expected = f'sensor_msgs/msg/{_KINDS[self._transport].__name__}'
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        types = sorted({publisher.topic_type for publisher in publishers})
+        if not types or expected in types:
+            return ''
+        for transport, kind in _KINDS.items():
+            if f'sensor_msgs/msg/{kind.__name__}' in types:
+                return f'{", ".join(types)}; set `transport: {transport}`'
+        return f'{", ".join(types)}, expected {expected}; remap `image` to the camera'
 
 
 def similar_topics(node: Node, topic: str) -> list[str]:

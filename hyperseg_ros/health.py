@@ -46,6 +46,11 @@ class StreamHealth:
         self._last_problem = ''
         self._last_output_s = time.monotonic()
 
+    def start_waiting(self) -> None:
+        """Count silence from now on."""
+        with self._lock:
+            self._last_output_s = time.monotonic()
+
     def frame_received(self) -> None:
         """Count a frame that arrived."""
         with self._lock:
@@ -103,6 +108,7 @@ def cause_of_silence(
     topic: str,
     num_publishers: int,
     similar: list[str],
+    wrong_type: str,
     qos_problem: str,
     is_building: bool,
     failure: str,
@@ -112,6 +118,8 @@ def cause_of_silence(
         return f'the engine failed: {failure}'
     if is_building:
         return 'the model is still building; the first time takes longest'
+    if wrong_type:
+        return f'{topic} carries {wrong_type}'
     if qos_problem:
         return (
             f"the publisher's QoS does not match on {topic}: {qos_problem}; set "

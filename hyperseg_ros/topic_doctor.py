@@ -57,7 +57,8 @@ def examine_topic(topic: str, seconds: float = 4.0) -> bool:
             return True
         reason = cause_of_silence(
             snapshot, topic=topic, num_publishers=len(publishers),
-            similar=similar_topics(node, topic), qos_problem='', is_building=False, failure='',
+            similar=similar_topics(node, topic), wrong_type='', qos_problem='',
+            is_building=False, failure='',
         )  # fmt: skip
         console.print(f'No frame that can be segmented on {topic}: {reason}.')
         return False

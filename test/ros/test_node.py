@@ -298,6 +298,9 @@ def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: 
     with node_process(small_checkpoint, log, *override):
         assert client.wait(lambda: 'nothing publishes on /image' in message(), 30)
         assert '/other/image_raw' in message()
+        jpegs = client.publisher('/image', CompressedImage)
+        assert client.wait(lambda: 'set `transport: compressed`' in message(), 15)
+        client.node.destroy_publisher(jpegs)
         client.publisher('/image')  # best effort, where reliable is asked for
         assert client.wait(lambda: 'QoS does not match' in message(), 15)
         assert 'reliability' in message()
