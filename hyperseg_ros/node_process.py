@@ -4,18 +4,19 @@
 
 from collections.abc import Callable
 import signal
+import threading
 from typing import Any
 
 import rclpy
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-
-def _interrupt(*_: Any) -> None:
-    """Turn SIGTERM, which launch sends, into what Ctrl-C does."""
-    raise KeyboardInterrupt
+_SIGNAL_S = 0.1
+"""How often the executor looks up from its wait for messages, which signals do not end."""
 
 
 def run_node(
@@ -23,29 +24,32 @@ def run_node(
     args: list[str] | None,
     release: Callable[[Any], None] | None = None,
 ) -> None:
-    """Spin a node until SIGINT or SIGTERM.
+    """Spin a node until SIGINT or SIGTERM, which launch sends.
 
-    An interrupt that Python handles leaves the executor in order, where rclpy's own handler
-    would shut the context down under a worker that still publishes.
+    Signals only ask for the end: rclpy's own handler would shut the context down under a worker
+    that still publishes, and an exception raised by ours could strike inside rclpy.
 
     Args:
         create: Makes the node.
         args: Command line, or None for the process's own.
         release: Called with the node before it is destroyed.
     """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, _interrupt)
     executor = SingleThreadedExecutor()
     node = None
     try:
         node = create()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        node.create_timer(_SIGNAL_S, lambda: None, clock=steady)
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while not stop.is_set():
+            executor.spin_once()
+    except ExternalShutdownException:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
             if release is not None:
                 release(node)

@@ -113,3 +113,4 @@ def node_process(
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
+        assert child.returncode == 0, log.read_text(errors='replace')
