@@ -179,7 +179,7 @@ class BagPlayer:
         if connection.id not in self._publishers:
             return
         try:
-            data = self._reader.to_cdr(message.data, connection)
+            data = self._reader.as_ros2(message).data
         except InputError as error:
             _logger.warning('%s is skipped from here on: %s', connection.topic, error)
             del self._publishers[connection.id]

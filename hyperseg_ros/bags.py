@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
+from rosbags.interfaces import ConnectionExtRosbag2
+from rosbags.interfaces import MessageDefinition
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.interfaces import Qos
 from rosbags.interfaces import QosDurability
 from rosbags.interfaces import QosHistory
@@ -63,6 +66,15 @@ def ros2_types() -> Any:
     return store
 
 
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it lies in a bag."""
+
+    connection: Connection
+    time_ns: int
+    data: bytes
+
+
 class BagReader:
     """A bag of ROS 2 or ROS 1.
 
@@ -77,6 +89,7 @@ class BagReader:
         self._reader.open()
         self._types = ros2_types()
         self._ros1_types = get_typestore(Stores.ROS1_NOETIC)
+        self._ros2_connections: dict[int, Connection] = {}
         self.start_time = int(self._reader.start_time)
         """Log time of the first message [ns]."""
         self.end_time = int(self._reader.end_time)
@@ -97,25 +110,38 @@ class BagReader:
             return self._types.deserialize_cdr(data, kind)
         return self._ros1_types.deserialize_ros1(data, kind)
 
-    def to_cdr(self, data: bytes, connection: Connection) -> bytes:
-        """Return a message as ROS 2 serialises it; its type is learnt from a ROS 1 bag.
+    def as_ros2(self, message: RawMessage) -> RawMessage:
+        """Return a message as ROS 2 serialises and describes it; ROS 1 types are learnt.
 
         Raises:
             InputError: If the type's ROS 1 message is no message of ROS 2's type.
         """
         if self.is_ros2:
-            return data
-        kind = connection.msgtype
+            return message
+        kind = message.connection.msgtype
         try:
-            if kind not in self._types.fielddefs:
-                found = get_types_from_msg(connection.msgdef.data, kind)
-                known = self._types.fielddefs
-                self._types.register({k: v for k, v in found.items() if k not in known})
+            connection = self._ros2_connection(message.connection)
             # By ROS 2's definitions: rosbags leaves out the header's `seq`, which ROS 2 has not.
-            return bytes(self._types.ros1_to_cdr(data, kind))
+            data = bytes(self._types.ros1_to_cdr(message.data, kind))
         except (TypesysError, SerdeError) as err:
             msg = f'{kind} of ROS 1 cannot be brought to ROS 2: {err}'
             raise InputError(msg) from err
+        return RawMessage(connection, message.time_ns, data)
+
+    def _ros2_connection(self, connection: Connection) -> Connection:
+        if connection.id not in self._ros2_connections:
+            kind, types = connection.msgtype, self._types
+            if kind not in types.fielddefs:
+                found = get_types_from_msg(connection.msgdef.data, kind)
+                types.register({k: v for k, v in found.items() if k not in types.fielddefs})
+            text, _ = types.generate_msgdef(kind, ros_version=2)
+            profile = qos(latched=bool(getattr(connection.ext, 'latching', 0)))
+            self._ros2_connections[connection.id] = connection._replace(
+                msgdef=MessageDefinition(MessageDefinitionFormat.MSG, text),
+                digest=types.hash_rihs01(kind),
+                ext=ConnectionExtRosbag2('cdr', [profile]),
+            )
+        return self._ros2_connections[connection.id]
 
     def close(self) -> None:
         """Close the files."""
@@ -145,15 +171,6 @@ def open_bag(path: Path) -> Iterator[BagReader]:
         yield reader
     finally:
         reader.close()
-
-
-@dataclass(frozen=True, slots=True)
-class RawMessage:
-    """A message as it lies in a bag."""
-
-    connection: Connection
-    time_ns: int
-    data: bytes
 
 
 class DamagedBagError(InputError):

@@ -80,6 +80,8 @@ class _Decoded:
     """A message on its way: an image, something to copy, or a problem."""
 
     message: RawMessage
+    copied: RawMessage | None = None
+    """The message as it is copied, where that is asked for and can be."""
     header: Any = None
     pixels: NDArray[np.uint8] | None = None
     problem: str = ''
@@ -242,16 +244,21 @@ class _Labeller:
         unfinished.rename(target)
 
     def _decode(self, reader: BagReader, message: RawMessage) -> _Decoded:
-        if message.connection.topic not in self._prefixes:
-            return _Decoded(message)
+        kind, topic = message.connection.msgtype, message.connection.topic
+        is_image = topic in self._prefixes
+        copied: RawMessage | None = None
         try:
-            content: Any = reader.deserialize(message.data, message.connection.msgtype)
-            if message.connection.msgtype == COMPRESSED:
-                return _Decoded(message, content.header, compressed_to_rgb(content.data))
-            return _Decoded(message, content.header, image_to_rgb(content))
+            copied = reader.as_ros2(message) if self._options.copy else None
+            if not is_image:
+                return _Decoded(message, copied)
+            content: Any = reader.deserialize(message.data, kind)
+            pixels = (
+                compressed_to_rgb(content.data) if kind == COMPRESSED else image_to_rgb(content)
+            )
+            return _Decoded(message, copied, content.header, pixels)
         except Exception as error:  # whatever a damaged message provokes is told, once, here
-            place = f'{message.connection.topic} at {message.time_ns} ns'
-            return _Decoded(message, problem=f'{place}: {error}')
+            place = f'{topic} at {message.time_ns} ns' if is_image else topic
+            return _Decoded(message, copied, problem=f'{place}: {error}')
 
     def _finish(
         self,
@@ -272,15 +279,15 @@ class _Labeller:
             if item.pixels is not None:
                 report['labelled'] += 1
                 written.append(writing.submit(self._write, writer, item, next(results)))
-            elif self._options.copy:
-                written.append(writing.submit(writer.copy, item.message))
+            elif item.copied is not None:
+                written.append(writing.submit(writer.copy, item.copied))
 
     def _write(self, writer: BagWriter, item: _Decoded, found: Segmentation) -> None:
         assert item.pixels is not None
         prefix, time_ns = self._prefixes[item.message.connection.topic], item.message.time_ns
         header = writer.header(item.header)
-        if self._options.copy:
-            writer.copy(item.message)
+        if item.copied is not None:
+            writer.copy(item.copied)
         mask = writer.image(header, found.labels, 'mono8')
         writer.write(f'{prefix}/mask', IMAGE, time_ns, mask)
         if self._options.confidence:
@@ -311,6 +318,7 @@ def _join(
         part = json.loads((chunk / 'report.json').read_text(encoding='utf-8'))
         report.labelled += part['labelled']
         report.problems = part['problems'] + report.problems
+    report.problems = list(dict.fromkeys(report.problems))
     if not report.labelled:
         shutil.rmtree(parts)
         return

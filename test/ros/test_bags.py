@@ -11,12 +11,14 @@ import time
 import cv2
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat
 from rosbags.rosbag2 import CompressionMode
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores
+from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 
 from hyperseg_core import ConfigError
@@ -138,9 +140,23 @@ def test_ros1_bags_are_labelled(segmenter: Segmenter, tmp_path: Path) -> None:
                 step=SIZE[1] * 3, data=pixels.reshape(-1),
             )  # fmt: skip
             writer.write(connection, index * 10**9 + 7, store.serialize_ros1(message, IMAGE))
-    report = label_bag(tmp_path / 'old.bag', tmp_path / 'out', segmenter, LabelOptions())
+        store.register(get_types_from_msg('Header header\nint32 speed\n', 'cars/msg/Speed'))
+        connection = writer.add_connection('/speed', 'cars/msg/Speed', typestore=store)
+        speed = types['cars/msg/Speed'](header=header, speed=7)
+        writer.write(connection, 10**9, store.serialize_ros1(speed, 'cars/msg/Speed'))
+    options = LabelOptions(copy=True)
+    report = label_bag(tmp_path / 'old.bag', tmp_path / 'out', segmenter, options)
     assert report.labelled == 2
+    assert not report.problems
     assert [stamp for stamp, _ in masks(tmp_path / 'out', MASK)] == [5, 10**9 + 5]
+    # The copies are messages of ROS 2, which others read by the definitions in the bag.
+    with AnyReader([tmp_path / 'out']) as copy:
+        found = {
+            item.topic: copy.deserialize(data, item.msgtype) for item, _, data in copy.messages()
+        }
+    assert found['/camera/image_raw'].encoding == 'bgr8'
+    assert found['/camera/image_raw'].data.tobytes() == pixels.tobytes()
+    assert (found['/speed'].speed, found['/speed'].header.frame_id) == (7, 'cam')
 
 
 def test_compressed_images_are_labelled(segmenter: Segmenter, tmp_path: Path) -> None:
