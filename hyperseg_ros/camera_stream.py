@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSPolicyKind
 from rclpy.qos import QoSProfile
@@ -37,7 +36,12 @@ from hyperseg_ros.conversions import scaled_camera_info
 from hyperseg_ros.health import Snapshot
 from hyperseg_ros.health import StreamHealth
 from hyperseg_ros.health import cause_of_silence
+from hyperseg_ros.health import values
+from hyperseg_ros.image_topics import MESSAGES
+from hyperseg_ros.image_topics import similar_topics
+from hyperseg_ros.image_topics import wrong_type
 from hyperseg_ros.parameters import NodeParameters
+from hyperseg_ros.rate_limit import RateLimit
 
 # REP 2003: a subscription that takes best effort matches reliable publishers too; depth 1,
 # because the newest frame wins.
@@ -47,8 +51,6 @@ _OUTPUT_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-_KINDS = {'raw': Image, 'compressed': CompressedImage}
-_MAX_SIMILAR = 5
 
 
 @dataclass(slots=True)
@@ -59,26 +61,6 @@ class Frame:
     arrived_s: float
     """Monotonic time of its arrival [s]."""
     pixels: NDArray[np.uint8] | None = None
-
-
-class RateLimit:
-    """Lets frames through at no more than a rate on average, whatever the camera's jitter."""
-
-    def __init__(self) -> None:
-        """Let the first frame through."""
-        self._due_s = -np.inf
-
-    def admits(self, arrived_s: float, max_rate_hz: float) -> bool:
-        """Tell whether a frame is due; 0 Hz is no limit. A tenth of a period early is in time."""
-        if not max_rate_hz:
-            return True
-        period_s = 1 / max_rate_hz
-        if arrived_s < self._due_s - 0.1 * period_s:
-            return False
-        # The schedule goes on from the moment that was due, not from the frame's, or the tenths
-        # would add up to a higher rate; after a pause it starts anew.
-        self._due_s = max(self._due_s, arrived_s - period_s) + period_s
-        return True
 
 
 class CameraStream:
@@ -127,7 +109,7 @@ class CameraStream:
 
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
-        kind = _KINDS[transport]
+        kind = MESSAGES[transport]
         self._transport = transport
         self.health.start_waiting()
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
@@ -288,9 +270,7 @@ class CameraStream:
             self._node.get_logger().warning(
                 f'No mask for {self.topic}: {status.message}.', throttle_duration_sec=5.0
             )
-        status.values = [
-            KeyValue(key=key, value=value) for key, value in _values(snapshot, engine)
-        ]
+        status.values = [KeyValue(key=key, value=value) for key, value in values(snapshot, engine)]
         return status
 
     def _cause(self, snapshot: Snapshot, failure: str, *, is_building: bool) -> str:
@@ -299,38 +279,11 @@ class CameraStream:
             topic=self.topic,
             num_publishers=self._node.count_publishers(self.topic),
             similar=similar_topics(self._node, self.topic),
-            wrong_type=self._wrong_type(),
+            wrong_type=wrong_type(self._node, self.topic, self._transport),
             qos_problem=self._qos_problem,
             is_building=is_building,
             failure=failure,
         )
-
-    def _wrong_type(self) -> str:
-        """Say what the topic carries instead of what is listened to, and what to set; or ''."""
-        expected = f'sensor_msgs/msg/{_KINDS[self._transport].__name__}'
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
-        types = sorted({publisher.topic_type for publisher in publishers})
-        if not types or expected in types:
-            return ''
-        for transport, kind in _KINDS.items():
-            if f'sensor_msgs/msg/{kind.__name__}' in types:
-                return f'{", ".join(types)}; set `transport: {transport}`'
-        return f'{", ".join(types)}, expected {expected}; remap `image` to the camera'
-
-
-def similar_topics(node: Node, topic: str) -> list[str]:
-    """Return some topics that images are published on, neither `topic` nor of the node itself."""
-    kinds = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
-    own = node.get_fully_qualified_name()
-    topics = [
-        name
-        for name, types in node.get_topic_names_and_types()
-        if kinds & set(types)
-        and not name.startswith(f'{own}/')
-        and name != topic
-        and node.count_publishers(name)
-    ]
-    return sorted(topics)[:_MAX_SIMILAR]
 
 
 def keep_table(labels: LabelSet, classes: tuple[str, ...]) -> NDArray[np.uint8] | None:
@@ -355,18 +308,3 @@ def _label_info_publisher(node: LifecycleNode, topic: str) -> Any:
         )
         return None
     return node.create_publisher(LabelInfo, topic, _LATCHED_QOS)
-
-
-def _values(snapshot: Snapshot, engine: str) -> list[tuple[str, str]]:
-    values = [
-        ('engine', engine),
-        ('rate in [Hz]', f'{snapshot.rate_in_hz:.1f}'),
-        ('rate out [Hz]', f'{snapshot.rate_out_hz:.1f}'),
-        ('received', str(snapshot.received)),
-        ('published', str(snapshot.published)),
-        ('dropped', str(sum(snapshot.drops.values()))),
-    ]
-    values += [(f'dropped, {cause}', str(count)) for cause, count in snapshot.drops.items()]
-    for stage, (p50, p95, p99) in snapshot.stages_ms.items():
-        values.append((f'{stage} p50/p95/p99 [ms]', f'{p50:.1f} / {p95:.1f} / {p99:.1f}'))
-    return values

@@ -102,6 +102,22 @@ def _rate(times: deque[float], now_s: float) -> float:
     return sum(1 for moment in times if now_s - moment < 2.0) / 2.0
 
 
+def values(snapshot: Snapshot, engine: str) -> list[tuple[str, str]]:
+    """Return a snapshot as the keys and values of diagnostics."""
+    found = [
+        ('engine', engine),
+        ('rate in [Hz]', f'{snapshot.rate_in_hz:.1f}'),
+        ('rate out [Hz]', f'{snapshot.rate_out_hz:.1f}'),
+        ('received', str(snapshot.received)),
+        ('published', str(snapshot.published)),
+        ('dropped', str(sum(snapshot.drops.values()))),
+    ]
+    found += [(f'dropped, {cause}', str(count)) for cause, count in snapshot.drops.items()]
+    for stage, (p50, p95, p99) in snapshot.stages_ms.items():
+        found.append((f'{stage} p50/p95/p99 [ms]', f'{p50:.1f} / {p95:.1f} / {p99:.1f}'))
+    return found
+
+
 def cause_of_silence(
     snapshot: Snapshot,
     *,

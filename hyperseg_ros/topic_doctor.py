@@ -11,16 +11,15 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rich.console import Console
 from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
 
 from hyperseg_core.errors import InputError
-from hyperseg_ros.camera_stream import similar_topics
 from hyperseg_ros.conversions import compressed_to_rgb
 from hyperseg_ros.conversions import image_to_rgb
 from hyperseg_ros.health import StreamHealth
 from hyperseg_ros.health import cause_of_silence
-
-_KINDS = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage}
+from hyperseg_ros.image_topics import MESSAGES
+from hyperseg_ros.image_topics import TRANSPORTS
+from hyperseg_ros.image_topics import similar_topics
 
 
 def examine_topic(topic: str, seconds: float = 4.0) -> bool:
@@ -39,14 +38,17 @@ def examine_topic(topic: str, seconds: float = 4.0) -> bool:
         for info in publishers:
             reliability = info.qos_profile.reliability.name.lower()
             console.print(f'{topic}: {info.topic_type} from {info.node_name}, {reliability}')
-        kinds = [_KINDS[info.topic_type] for info in publishers if info.topic_type in _KINDS]
-        if publishers and not kinds:
-            console.print(f'{topic} carries no image; expected one of {", ".join(_KINDS)}.')
+        types = [info.topic_type for info in publishers if info.topic_type in TRANSPORTS]
+        if publishers and not types:
+            console.print(f'{topic} carries no image; expected one of {", ".join(TRANSPORTS)}.')
             return False
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        if kinds:
+        if types:
             node.create_subscription(
-                kinds[0], topic, lambda message: _examine(message, health, seen), qos
+                MESSAGES[TRANSPORTS[types[0]]],
+                topic,
+                lambda message: _examine(message, health, seen),
+                qos,
             )
         _spin(node, seconds)
         snapshot = health.snapshot()

@@ -9,9 +9,9 @@ pytest.importorskip('rclpy')
 from rclpy.parameter import Parameter
 
 from hyperseg_core.resources import resource
-from hyperseg_ros.camera_stream import RateLimit
 from hyperseg_ros.parameters import PARAMETERS
 from hyperseg_ros.parameters import NodeParameters
+from hyperseg_ros.rate_limit import RateLimit
 
 
 def test_yaml_has_the_tables_keys_and_defaults() -> None:

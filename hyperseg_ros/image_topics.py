@@ -1,0 +1,37 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the ROS graph tells about topics with images: what they carry, and which there are."""
+
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+
+MESSAGES = {'raw': Image, 'compressed': CompressedImage}
+"""The messages of each transport."""
+TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+"""The transport of each message type."""
+_MAX_SIMILAR = 5
+
+
+def wrong_type(node: Node, topic: str, transport: str) -> str:
+    """Say what a topic carries instead of a transport's messages, and what to set; else ''."""
+    types = sorted({item.topic_type for item in node.get_publishers_info_by_topic(topic)})
+    transports = [TRANSPORTS[name] for name in types if name in TRANSPORTS]
+    if not types or transport in transports:
+        return ''
+    remedy = f'set `transport: {transports[0]}`' if transports else 'remap `image` to the camera'
+    return f'{", ".join(types)}; {remedy}'
+
+
+def similar_topics(node: Node, topic: str) -> list[str]:
+    """Return some topics that images are published on, neither `topic` nor of the node itself."""
+    own = node.get_fully_qualified_name()
+    topics = [
+        name
+        for name, types in node.get_topic_names_and_types()
+        if TRANSPORTS.keys() & set(types)
+        and not name.startswith(f'{own}/')
+        and name != topic
+        and node.count_publishers(name)
+    ]
+    return sorted(topics)[:_MAX_SIMILAR]
