@@ -38,13 +38,13 @@ demo: setup
 bench: setup
 	$(BIN)/python benchmarks/bench_model.py
 
-# Two and a half hours on 2 cores; goes on where it stopped.
+# Two hours on 2 cores; goes on where it stopped.
 train-default: setup
 	$(BIN)/hyperseg train --config config/train/default.yaml --resume true
 	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume true
 	$(call ship,default-continued,default)
 
-# Ten minutes; starts from the shipped default.
+# Twenty minutes; starts from the shipped default.
 train-fast: setup
 	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
 	$(call ship,fast,fast)
