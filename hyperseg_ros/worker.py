@@ -45,7 +45,8 @@ class Worker:
     @property
     def engine(self) -> str:
         """The engine in use, for people."""
-        return str(self.segmenter.spec) if self.segmenter is not None else 'none yet'
+        segmenter = self.segmenter  # the worker lets go of it when it ends
+        return str(segmenter.spec) if segmenter is not None else 'none yet'
 
     def start(self) -> None:
         """Start the thread."""
@@ -81,6 +82,9 @@ class Worker:
             self.is_building = False
             if self.segmenter is not None:
                 self.segmenter.close()
+            # Streams and worker know each other: without this the network stays in memory until
+            # Python looks for cycles, which a quiet node seldom does.
+            self.segmenter, self.streams = None, ()
 
     def _batches(self) -> list[list[CameraStream]]:
         """Return whose frames run at once: all cameras', or each camera's in its turn.
