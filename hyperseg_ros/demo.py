@@ -17,17 +17,18 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from numpy.typing import NDArray
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from sensor_msgs.msg import Image
 
 from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.errors import HyperSegError
 from hyperseg_core.evaluation import Scores
 from hyperseg_core.evaluation import confusion_matrix
 from hyperseg_core.labels import LabelSet
@@ -38,6 +39,7 @@ from hyperseg_ros.bags import IMAGE
 from hyperseg_ros.bags import LABEL_INFO
 from hyperseg_ros.bags import BagWriter
 from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.node_process import stop_on_signals
 
 _KEPT = 60
 _SHEET = 9
@@ -256,7 +258,11 @@ def main() -> int:
     output = options.output
     output.mkdir(exist_ok=True)
     _clear(output)
-    camera, topic = camera_arguments(options)
+    try:
+        camera, topic = camera_arguments(options)
+    except (HyperSegError, OSError) as error:
+        Console().print(f'Cannot start: {error}')
+        return 2
     node = ['--ros-args', '-r', f'image:={topic}', '-p', f'checkpoint:={options.checkpoint}']
     # A bag brings its own time; others are given a second, as starting takes the machine's breath.
     is_bag = str(bool(options.bag)).lower()
@@ -268,12 +274,13 @@ def main() -> int:
         '-p',
         'max_age:=1.0',
     ]
+    commands = {'node': ['segmenter_node', *node]} | ({'camera': camera} if camera else {})
     with contextlib.ExitStack() as stack:
-        if camera:
-            stack.enter_context(process(camera[0], *camera[1:], log=output / 'camera.log'))
-        segmenter = process('segmenter_node', *node, log=output / 'node.log')
-        child = stack.enter_context(segmenter)
-        return _collect(options, topic, child, output)
+        children = {
+            name: stack.enter_context(process(*command, log=output / f'{name}.log'))
+            for name, command in commands.items()
+        }
+        return _collect(options, topic, children, output)
 
 
 def _clear(output: Path) -> None:
@@ -285,48 +292,62 @@ def _clear(output: Path) -> None:
 
 
 def _collect(
-    options: argparse.Namespace, topic: str, child: 'subprocess.Popen[bytes]', output: Path
+    options: argparse.Namespace,
+    topic: str,
+    children: dict[str, 'subprocess.Popen[bytes]'],
+    output: Path,
 ) -> int:
-    console = Console()
+    console, stop = Console(), stop_on_signals()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
     labels = load_checkpoint(options.checkpoint).labels
 
     def listen() -> Collector:
-        rclpy.init(args=[])
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         return Collector(topic, labels, output, use_sim_time=bool(options.bag))
 
     collector = listen()
     begin_s = met_s = time.monotonic()
-    try:
-        with Live(collector.table(), console=console, refresh_per_second=4) as live:
-            while not _is_over(collector, options.seconds, begin_s, child):
-                rclpy.spin_once(collector, timeout_sec=0.1)
-                live.update(collector.table())
-                if not collector.has_met_node and time.monotonic() - met_s > _UNMET_S:
-                    # DDS participants that start together on a busy machine now and then never
-                    # discover each other; a new one is discovered.
-                    collector.destroy_node()
-                    rclpy.try_shutdown()
-                    collector, met_s = listen(), time.monotonic()
-    except (KeyboardInterrupt, ExternalShutdownException):
+    with Live(collector.table(), console=console, refresh_per_second=4) as live:
+        while not stop.is_set() and not _is_over(collector, options.seconds, begin_s, children):
+            rclpy.spin_once(collector, timeout_sec=0.1)
+            live.update(collector.table())
+            if not collector.has_met_node and time.monotonic() - met_s > _UNMET_S:
+                # DDS participants that start together on a busy machine now and then never
+                # discover each other; a new one is discovered.
+                collector.destroy_node()
+                rclpy.try_shutdown()
+                collector, met_s = listen(), time.monotonic()
+    if stop.is_set():
         console.print('Interrupted.')
     collector.finish()
     count = collector.num_masks
     collector.destroy_node()
     rclpy.try_shutdown()
     if not count:
-        console.print(f'No mask came: {collector.message}. The logs are in {output}/.')
+        ended = [name for name, child in children.items() if child.poll() is not None]
+        lines = [f'the {name} ended: {_last_line(output / f"{name}.log")}' for name in ended]
+        reason = ('; '.join(lines) or collector.message).rstrip('.')
+        console.print(f'No mask came: {reason}. The logs are in {output}/.')
         return 1
     console.print(_NEXT.format(output=output, count=count))
     return 0
 
 
 def _is_over(
-    collector: Collector, seconds: float, begin_s: float, child: 'subprocess.Popen[bytes]'
+    collector: Collector,
+    seconds: float,
+    begin_s: float,
+    children: dict[str, 'subprocess.Popen[bytes]'],
 ) -> bool:
     if collector.start_s:
         return time.monotonic() - collector.start_s > seconds
-    return child.poll() is not None or time.monotonic() - begin_s > _SILENT_S + seconds
+    has_ended = any(child.poll() is not None for child in children.values())
+    return has_ended or time.monotonic() - begin_s > _SILENT_S + seconds
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors='replace').split('\n')
+    return next((line for line in reversed(lines) if line.strip()), 'without a word')
 
 
 _NEXT = """

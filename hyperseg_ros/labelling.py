@@ -26,8 +26,11 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
 from rich.progress import Progress
+from rich.progress import ProgressColumn
+from rich.progress import Task
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
+from rich.text import Text
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.segmenter import Segmentation
@@ -116,7 +119,7 @@ def label_bag(
         labeller = _Labeller(segmenter, options, {item.topic for item in images})
         report = LabelReport()
         columns = (
-            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), _Rate(),
             TimeRemainingColumn(),
         )  # fmt: skip
         with Progress(*columns) as progress:
@@ -181,6 +184,14 @@ def _prepare_parts(parts: Path, provenance: dict[str, Any], *, resume: bool) -> 
         manifest.write_text(content, encoding='utf-8')
     for unfinished in parts.glob('*.unfinished'):
         shutil.rmtree(unfinished)
+
+
+class _Rate(ProgressColumn):
+    """Messages per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last moments, or of the whole when the task is done."""
+        return Text(f'{task.finished_speed or task.speed or 0.0:.1f}/s')
 
 
 class _Messages:

@@ -19,6 +19,18 @@ _SIGNAL_S = 0.1
 """How often the executor looks up from its wait for messages, which signals do not end."""
 
 
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set, and that is all they do.
+
+    rclpy's own handler would shut the context down under a worker that still publishes, and an
+    exception raised by ours could strike inside rclpy.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
 def run_node(
     create: Callable[[], Node],
     args: list[str] | None,
@@ -26,17 +38,12 @@ def run_node(
 ) -> None:
     """Spin a node until SIGINT or SIGTERM, which launch sends.
 
-    Signals only ask for the end: rclpy's own handler would shut the context down under a worker
-    that still publishes, and an exception raised by ours could strike inside rclpy.
-
     Args:
         create: Makes the node.
         args: Command line, or None for the process's own.
         release: Called with the node before it is destroyed.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     node = None
