@@ -157,12 +157,17 @@ def normalise_arguments(command: Command, arguments: list[str]) -> list[str]:
         hint = hints.get(name.removeprefix('--'), '')
         is_list = ('list[' in hint or 'tuple[' in hint) and not values[:1] == ['null']
         if is_list and values and not values[0].startswith('['):
-            numbers = 'int' in hint
-            values = [json.dumps([int(v) for v in values] if numbers else values)]
+            values = [json.dumps(_numbers(values) if 'int' in hint else values)]
         if hint == 'bool' or hint == "<class 'bool'>":
             values = values or ['true']
         words += [name, *values]
     return words
+
+
+def _numbers(values: list[str]) -> list[int | str]:
+    """Turn `384 512` or `384,512` into numbers; what is none is left for the parser to refuse."""
+    words = [word for value in values for word in value.split(',')]
+    return [int(word) if word.isdecimal() else word for word in words]
 
 
 def _takes(hint: str, values: list[str]) -> bool:

@@ -51,22 +51,23 @@ def export_command(
 
 
 def build_command(
-    frame_size: tuple[int, int],
     checkpoint: str = 'default',
     engine: str = 'auto',
     device: str = 'auto',
     precision: str = 'auto',
     size: tuple[int, int] | None = None,
+    *,
+    frame_size: tuple[int, int] | None = None,
 ) -> None:
     """Build an engine ahead of its first use, and check it against PyTorch.
 
     Args:
-        frame_size: Height and width of the frames to come [px].
         checkpoint: File or name of a shipped checkpoint.
         engine: auto, tensorrt, onnxruntime, openvino or torch.
         device: auto, cpu, gpu (Intel), cuda or cuda:N.
         precision: auto, f32, bf16 or f16.
         size: Network input height and width [px]; by default it follows the frames.
+        frame_size: Height and width of the frames to come [px]; by default the network's.
     """
     console = Console()
     start_s = time.monotonic()
@@ -91,7 +92,7 @@ def print_report(more: Sequence[tuple[str, str]]) -> None:
         table.add_row(name, _version(name))
     table.add_row('CUDA', torch.cuda.get_device_name() if machine.has_cuda else 'none')
     table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none')
-    table.add_row('bfloat16 on the CPU', 'yes (AMX)' if machine.has_bf16 else 'no')
+    table.add_row('bfloat16 on the CPU', 'yes' if machine.has_bf16 else 'no')
     for row in more:
         table.add_row(*row)
     table.add_row('engine cache', str(cache_root()))

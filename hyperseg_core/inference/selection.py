@@ -47,7 +47,7 @@ def this_machine() -> Machine:
     flags = _cpu_flags()
     return Machine(
         has_cuda=torch.cuda.is_available(),
-        has_bf16='amx_bf16' in flags,
+        has_bf16=bool({'amx_bf16', 'avx512_bf16'} & flags),
         providers=providers,
         installed=tuple(name for name in ENGINES if is_installed(name)),
     )
