@@ -237,7 +237,7 @@ class _Labeller:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         writer = BagWriter(unfinished / 'bag', storage='mcap')
-        report: dict[str, Any] = {'labelled': 0, 'problems': []}
+        report: dict[str, Any] = {'labelled': 0, 'problems': [], 'not_copied': []}
         with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as writing:
             waiting: list[Future[_Decoded]] = []
             written: list[Future[None]] = []
@@ -286,7 +286,9 @@ class _Labeller:
         results = iter(self._segmenter([i.pixels for i in items if i.pixels is not None]))
         for item in items:
             if item.problem:
-                report['problems'].append(item.problem)
+                # A line for every image, but one for a topic whose messages cannot be copied.
+                is_image = item.message.connection.topic in self._prefixes
+                report['problems' if is_image else 'not_copied'].append(item.problem)
             if item.pixels is not None:
                 report['labelled'] += 1
                 written.append(writing.submit(self._write, writer, item, next(results)))
@@ -325,11 +327,13 @@ def _join(
 ) -> None:
     """Join the chunks to the output bag and give it its name."""
     chunks = sorted(path for path in parts.iterdir() if path.name.isdigit())
+    not_copied: dict[str, None] = {}
     for chunk in chunks:
         part = json.loads((chunk / 'report.json').read_text(encoding='utf-8'))
         report.labelled += part['labelled']
         report.problems = part['problems'] + report.problems
-    report.problems = list(dict.fromkeys(report.problems))
+        not_copied.update(dict.fromkeys(part['not_copied']))
+    report.problems += not_copied
     if not report.labelled:
         shutil.rmtree(parts)
         return

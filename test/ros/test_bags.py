@@ -206,6 +206,17 @@ def test_bad_images_are_reported_and_the_others_labelled(
     assert 'cut off' in text
 
 
+def test_bad_images_of_one_stamp_have_a_line_each(segmenter: Segmenter, tmp_path: Path) -> None:
+    writer = BagWriter(tmp_path / 'in')
+    good = np.zeros((*SIZE, 3), np.uint8)
+    for encoding in ('rgb8', '32FC1', '32FC1'):
+        message = writer.image(writer.header_at(0, 'cam'), good, encoding)
+        writer.write('/cam/image', IMAGE, 0, message)
+    writer.close()
+    report = label_bag(tmp_path / 'in', tmp_path / 'out', segmenter, LabelOptions())
+    assert (report.labelled, len(report.problems)) == (1, 2)
+
+
 def test_truncated_bags_give_what_can_be_read(
     bag: Path, small_checkpoint: Path, tmp_path: Path
 ) -> None:
