@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import tempfile
 import time
 
 from bench_engines import preset_checkpoint
@@ -22,6 +23,7 @@ import torch
 
 from hyperseg_core import Checkpoint
 from hyperseg_core import load_checkpoint
+from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.commands.hardware import describe_machine
 from hyperseg_core.inference.engines import EngineSpec
 from hyperseg_core.inference.segmenter import build_engine
@@ -39,12 +41,18 @@ def _checkpoint(name: str) -> Checkpoint:
     return load_checkpoint(name) if name == 'default' else preset_checkpoint(name)
 
 
-def grow(name: str, kind: str) -> None:
+def _save(name: str, folder: Path) -> Path:
+    """Write a network's file, from which the measured processes load it as users do."""
+    checkpoint = _checkpoint(name)
+    return save_checkpoint(folder / f'{name}.safetensors', checkpoint.model, checkpoint.labels)
+
+
+def grow(file: str, kind: str) -> None:
     """Print this process's growth [MiB]."""
     if kind == 'engine':
         import openvino  # noqa: F401  imported before the start, as torch is
     before = _status_mib('VmRSS')
-    checkpoint = _checkpoint(name)
+    checkpoint = load_checkpoint(file)
     size = checkpoint.model.config.size
     frames = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
     if kind == 'eager':
@@ -99,12 +107,14 @@ def main() -> None:
     report: dict[str, object] = {'machine': describe_machine()}
     for name in options.models:
         growth = {}
-        for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
-            command = [sys.executable, __file__, '--role', name, kind]
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=True, env=os.environ
-            )
-            growth[kind] = float(done.stdout.split()[-1])
+        with tempfile.TemporaryDirectory() as folder:
+            file = _save(name, Path(folder))
+            for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
+                command = [sys.executable, __file__, '--role', str(file), kind]
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=True, env=os.environ
+                )
+                growth[kind] = float(done.stdout.split()[-1])
         report[name] = {'growth_mib': growth, 'ratio': growth['engine'] / growth['eager']}
         print(name, json.dumps(report[name]), flush=True)
     report['batch of 6, default'] = batch('default', 6)

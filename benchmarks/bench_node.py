@@ -99,6 +99,7 @@ def run_cameras(names: list[str], rate_hz: float, size: tuple[int, int], seconds
 
     from hyperseg_core.data.drive.scene import DriveScene
     from hyperseg_ros.conversions import fill_image
+    from hyperseg_ros.node_process import left_within
 
     rclpy.init(args=[])
     node = Node('cameras')
@@ -125,8 +126,9 @@ def run_cameras(names: list[str], rate_hz: float, size: tuple[int, int], seconds
         message.header.stamp = node.get_clock().now().to_msg()
         publishers[index % len(publishers)].publish(message)
     time.sleep(0.5)
-    node.destroy_node()
-    rclpy.shutdown()
+    with left_within():
+        node.destroy_node()
+        rclpy.shutdown()
 
 
 class Listener:

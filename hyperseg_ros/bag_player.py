@@ -34,10 +34,13 @@ from hyperseg_ros.bags import RawMessage
 from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import read_messages
 from hyperseg_ros.bags import ros2_type_name
+from hyperseg_ros.node_process import left_within
 
 _logger = logging.getLogger(__name__)
 _CLOCK_HZ = 100.0
-_MATCH_S = 2.0
+_MATCH_S = 3.0
+_SETTLE_S = 0.5
+_LAST_S, _LEAVE_S = 2.0, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,9 @@ def bag_play_command(
             with _keyboard():
                 player.play()
     finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        with left_within():
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
@@ -138,7 +142,7 @@ class BagPlayer:
         while rclpy.ok():
             self._play_once()
             if not self._options.loop:
-                time.sleep(0.2)  # what was published last still has to leave
+                self._wait_until_received()
                 return
 
     def _wait_for_subscribers(self) -> None:
@@ -146,8 +150,19 @@ class BagPlayer:
         end_s = time.monotonic() + _MATCH_S
         while time.monotonic() < end_s:
             if all(p.get_subscription_count() for p in self._publishers.values()):
+                # A publisher knows its subscriber before that one knows it; until then a fast
+                # topic would overrun what its history keeps.
+                time.sleep(_SETTLE_S)
                 return
             time.sleep(0.02)
+
+    def _wait_until_received(self) -> None:
+        """Give what was published last time to arrive, where its receivers confirm it."""
+        end_s = time.monotonic() + _LAST_S
+        for publisher in self._publishers.values():
+            left_s = max(end_s - time.monotonic(), 0.0)
+            publisher.wait_for_all_acked(Duration(seconds=left_s))
+        time.sleep(_LEAVE_S)  # the others get no confirmation, but what is sent has to leave
 
     def _play_once(self) -> None:
         options, begin_ns = self._options, self._reader.start_time

@@ -3,8 +3,12 @@
 """How our processes run a node: Python's own signal handlers, everything released, status 0."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import ctypes
 import signal
 import threading
+import time
 from typing import Any
 
 import rclpy
@@ -17,6 +21,61 @@ from rclpy.signals import SignalHandlerOptions
 
 _SIGNAL_S = 0.1
 """How often the executor looks up from its wait for messages, which signals do not end."""
+
+_LEAVE_S = 1.0
+"""How long DDS may take to leave."""
+_SIGEV_THREAD = 2
+
+
+class _EventNotification(ctypes.Structure):
+    """`struct sigevent` of Linux on 64 bits: what a timer does when it ends (timer_create(2))."""
+
+    _fields_ = (
+        ('value', ctypes.c_void_p),
+        ('signal', ctypes.c_int),
+        ('notify', ctypes.c_int),
+        ('function', ctypes.c_void_p),
+        ('attributes', ctypes.c_void_p),
+        ('padding', ctypes.c_byte * 32),
+    )
+
+
+class _TimerTimes(ctypes.Structure):
+    """`struct itimerspec`: interval, then first expiry; seconds and nanoseconds of each."""
+
+    _fields_ = (
+        ('interval_s', ctypes.c_long),
+        ('interval_ns', ctypes.c_long),
+        ('first_s', ctypes.c_long),
+        ('first_ns', ctypes.c_long),
+    )
+
+
+@contextlib.contextmanager
+def left_within(seconds: float = _LEAVE_S) -> Iterator[None]:
+    """End this process with status 0 if the block takes longer, whatever it is waiting for.
+
+    Fast DDS with TCP (`LARGE_DATA`) now and then never returns from removing its participant: it
+    waits for a lock that a thread reading from a peer holds (seen with Fast DDS 3.2). rclpy keeps
+    Python's lock meanwhile, so neither a thread nor a signal handler of ours could end it; a
+    timer of the system can. Elsewhere than on Linux nothing is done.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, 'timer_create'):
+        yield
+        return
+    leave = ctypes.cast(libc._exit, ctypes.c_void_p)  # called with `value`, the status
+    event = _EventNotification(value=0, notify=_SIGEV_THREAD, function=leave)
+    timer = ctypes.c_void_p()
+    if libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):
+        yield  # without a timer, as it was before there was one
+        return
+    times = _TimerTimes(first_s=int(seconds), first_ns=int(seconds % 1 * 1e9))
+    libc.timer_settime(timer, 0, ctypes.byref(times), None)
+    try:
+        yield
+    finally:
+        libc.timer_delete(timer)
 
 
 def stop_on_signals() -> threading.Event:
@@ -57,8 +116,9 @@ def run_node(
     except ExternalShutdownException:
         pass
     finally:
-        if node is not None:
-            if release is not None:
-                release(node)
-            node.destroy_node()
-        rclpy.try_shutdown()
+        if node is not None and release is not None:
+            release(node)
+        with left_within():
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()

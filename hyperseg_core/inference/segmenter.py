@@ -242,9 +242,8 @@ def build_engine(
     Raises:
         EngineError: If it is not installed, cannot be built, or disagrees.
     """
-    graph = graph_of(checkpoint, size, output_size, spec.form)
     if spec.name == 'torch':
-        return TorchEngine(graph, spec)
+        return TorchEngine(graph_of(checkpoint, size, output_size, spec.form), spec)
     with exported_graph(
         checkpoint, spec, batch=batch, size=size, output_size=output_size
     ) as entry:
@@ -256,6 +255,7 @@ def build_engine(
             msg = f'{spec} could not be built: {err}.'
             raise EngineError(msg) from err
         if entry.parity() is None:
+            graph = graph_of(checkpoint, size, output_size, spec.form)
             entry.write_manifest(check_parity(engine, graph, spec, batch))
     return engine
 

@@ -1,0 +1,38 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ending a process that DDS would keep for ever."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+# PyDLL keeps Python's lock during the call, as rclpy does while it leaves the graph.
+_HANGING = """
+import ctypes
+from hyperseg_ros.node_process import left_within
+with left_within(0.5):
+    ctypes.PyDLL(None).sleep(60)
+"""
+
+
+def test_process_that_hangs_with_pythons_lock_ends_in_time_with_status_0() -> None:
+    start_s = time.monotonic()
+    done = subprocess.run([sys.executable, '-c', _HANGING], timeout=30)
+    assert done.returncode == 0
+    assert time.monotonic() - start_s < 20
+
+
+def test_process_that_leaves_in_time_goes_on() -> None:
+    code = """
+import time
+from hyperseg_ros.node_process import left_within
+with left_within(0.2):
+    pass
+time.sleep(0.6)
+exit(3)
+"""
+    assert subprocess.run([sys.executable, '-c', code], timeout=30).returncode == 3
