@@ -145,7 +145,7 @@ class Worker:
         start_s: float,
         stages: dict[str, float],
     ) -> None:
-        """Publish one run's masks; `start_s` and `stages` tell when it began and how long it took."""
+        """Publish the masks of one run, which began at `start_s` and took `stages`."""
         assert self.segmenter is not None
         keep = keep_table(self.segmenter.labels, parameters.classes)
         for (stream, frame), found in zip(frames, results, strict=True):
