@@ -142,8 +142,16 @@ def cause_of_silence(
             f'qos_overrides.{topic}.subscription.reliability to best_effort'
         )
     if num_publishers == 0:
-        hint = f'; topics with images: {", ".join(similar)}' if similar else ''
-        return f'nothing publishes on {topic}{hint}; remap `image` to the camera'
+        if similar:
+            return (
+                f'nothing publishes on {topic}; topics with images: {", ".join(similar)}; remap '
+                f'`image` to the camera'
+            )
+        # A process with LARGE_DATA does not even find those without it.
+        return (
+            f'nothing publishes on {topic}, nor images on any other topic; start the camera, or '
+            f'give it the same ROS_DOMAIN_ID and FASTDDS_BUILTIN_TRANSPORTS as this process'
+        )
     if not snapshot.rate_in_hz and not snapshot.recent_drops:
         return (
             f'{num_publishers} publisher(s) on {topic}, but no frame arrives; large messages '

@@ -56,9 +56,10 @@ def left_within(seconds: float = _LEAVE_S) -> Iterator[None]:
     """End this process with status 0 if the block takes longer, whatever it is waiting for.
 
     Fast DDS with TCP (`LARGE_DATA`) now and then never returns from removing its participant: it
-    waits for a lock that a thread reading from a peer holds (seen with Fast DDS 3.2). rclpy keeps
-    Python's lock meanwhile, so neither a thread nor a signal handler of ours could end it; a
-    timer of the system can. Elsewhere than on Linux nothing is done.
+    waits for a lock that a thread reading from a peer holds (seen with 3.2; mended in later
+    releases by eProsima/Fast-DDS #6066). rclpy keeps Python's lock meanwhile, so neither a thread
+    nor a signal handler of ours could end it; a timer of the system can. Elsewhere than on Linux
+    nothing is done.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, 'timer_create'):

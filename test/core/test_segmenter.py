@@ -249,9 +249,10 @@ def test_cached_engine_is_used_again(
     Segmenter(small_checkpoint, 'onnxruntime')
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError('exported again')
+        raise AssertionError('exported, or copied to memory, again')
 
     monkeypatch.setattr(engine_cache, 'export_onnx', refuse)
+    monkeypatch.setattr(segmenter_module, 'graph_of', refuse)
     Segmenter(small_checkpoint, 'onnxruntime')
     assert engine_cache.CacheEntry(_only_entry(cache), {}).parity() is not None
 

@@ -288,7 +288,6 @@ def test_services_answer_during_a_long_inference(
 
 def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
     diagnostics = client.diagnostics()
-    client.publisher('/other/image_raw')
     log = tmp_path / 'log'
     override = '-p', 'qos_overrides./image.subscription.reliability:=reliable'
 
@@ -297,7 +296,9 @@ def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: 
 
     with node_process(small_checkpoint, log, *override):
         assert client.wait(lambda: 'nothing publishes on /image' in message(), 30)
-        assert '/other/image_raw' in message()
+        assert 'the same ROS_DOMAIN_ID and FASTDDS_BUILTIN_TRANSPORTS' in message()
+        client.publisher('/other/image_raw')
+        assert client.wait(lambda: 'topics with images: /other/image_raw' in message(), 15)
         jpegs = client.publisher('/image', CompressedImage)
         assert client.wait(lambda: 'set `transport: compressed`' in message(), 15)
         client.node.destroy_publisher(jpegs)
