@@ -1,15 +1,9 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The threads that run the network for all cameras, so that the executor never does.
-
-One segments, the other publishes: the network's next run does not wait until its last masks have
-left. The mask before must have left first, so no mask ages in between.
-"""
+"""The thread that runs the network for all cameras, so that the executor never does."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 import threading
 import time
 
@@ -18,7 +12,6 @@ from numpy.typing import NDArray
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from hyperseg_core.errors import HyperSegError
-from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
@@ -48,8 +41,6 @@ class Worker:
         self._wake = threading.Event()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name='segmenter-worker', daemon=True)
-        self._publisher = ThreadPoolExecutor(1, thread_name_prefix='segmenter-publisher')
-        self._published: Future[None] | None = None
 
     @property
     def engine(self) -> str:
@@ -89,7 +80,6 @@ class Worker:
                 self._logger.error(f'Segmentation stopped: {error}')
         finally:
             self.is_building = False
-            self._publisher.shutdown()
             if self.segmenter is not None:
                 self.segmenter.close()
             # Streams and worker know each other: without this the network stays in memory until
@@ -130,30 +120,18 @@ class Worker:
         finally:
             self.is_building = False
         segmented_s = time.monotonic()
-        if self._published is not None:
-            self._published.result()
-        stages = {'decode': decoded_s - start_s, 'segment': segmented_s - decoded_s}
-        self._published = self._publisher.submit(
-            self._publish, frames, results, parameters, start_s, stages
-        )
-
-    def _publish(
-        self,
-        frames: list[tuple[CameraStream, Frame]],
-        results: list[Segmentation],
-        parameters: NodeParameters,
-        start_s: float,
-        stages: dict[str, float],
-    ) -> None:
-        """Publish the masks of one run, which began at `start_s` and took `stages`."""
-        assert self.segmenter is not None
         keep = keep_table(self.segmenter.labels, parameters.classes)
         for (stream, frame), found in zip(frames, results, strict=True):
+            stages = {
+                'wait': start_s - frame.arrived_s,
+                'decode': decoded_s - start_s,
+                'segment': segmented_s - decoded_s,
+            }
             if self._is_stopped or not stream.is_listening:
                 stream.health.frame_dropped('deactivated')
                 continue
-            published = stream.publish(frame, found, parameters, keep)
-            stream.health.frame_published({'wait': start_s - frame.arrived_s} | stages | published)
+            stages |= stream.publish(frame, found, parameters, keep)
+            stream.health.frame_published(stages)
 
     def _sized(self, frame: Frame, parameters: NodeParameters) -> NDArray[np.uint8]:
         """Return the pixels to segment: the camera's, or brought to the network's size."""
