@@ -22,7 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 _SIGNAL_S = 0.1
 """How often the executor looks up from its wait for messages, which signals do not end."""
 
-_LEAVE_S = 1.0
+_LEAVE_S = 0.5
 """How long DDS may take to leave."""
 _SIGEV_THREAD = 2
 
