@@ -61,7 +61,7 @@ def plain_runner(path: Path, spec: EngineSpec, frames: np.ndarray) -> Callable[[
 
 def measure(name: str, checkpoint: Checkpoint, plain: PlainHyperSeg, runs: int) -> dict[str, Any]:
     """Measure one model."""
-    height, width = checkpoint.model.config.size
+    height, width = checkpoint.config.size
     image = DriveScene(1, height=height, width=width).frame(2.0).image
     frames = np.ascontiguousarray(image[None])
     tensor = torch.from_numpy(frames)
@@ -117,9 +117,7 @@ def preset_checkpoint(preset: str | Path) -> Checkpoint:
     torch.manual_seed(0)
     model = calibrate(build_model(preset))
     labels = load_labels(LABELS[model.config.name.split('-')[0]])
-    return Checkpoint(
-        model=model, labels=labels, provenance={}, scores={}, digest=f'benchmark {preset}'
-    )
+    return Checkpoint.of_model(model, labels, digest=f'benchmark {preset}')
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def grow(file: str, kind: str) -> None:
         import openvino  # noqa: F401  imported before the start, as torch is
     before = _status_mib('VmRSS')
     checkpoint = load_checkpoint(file)
-    size = checkpoint.model.config.size
+    size = checkpoint.config.size
     frames = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
     if kind == 'eager':
         plain = PlainHyperSeg(checkpoint.model).eval()
@@ -77,7 +77,7 @@ def grow(file: str, kind: str) -> None:
 def batch(name: str, count: int) -> dict[str, float]:
     """Time one call with a batch beside as many calls with one frame [ms]."""
     checkpoint = _checkpoint(name)
-    size = checkpoint.model.config.size
+    size = checkpoint.config.size
     frames = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
     engines = {
         n: build_engine(checkpoint, _SPEC, batch=n, size=size, output_size=size)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from hyperseg_core.model.decoder import level_input
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
+from hyperseg_core.model.meta_block import RefinementMetaBlock
 
 
 class PlainHyperSeg(nn.Module):
@@ -48,6 +49,10 @@ class PlainHyperSeg(nn.Module):
             inputs = level_input(tap, x)
             if isinstance(block, InvertedResidualMetaBlock):
                 x = _inverted_residual(block, inputs, weight_map)
+            elif isinstance(block, RefinementMetaBlock):
+                x = inputs[:, -block.num_classes :] + block.norms[0](
+                    _per_patch(inputs, weight_map, 1, 1)
+                )
             else:
                 x = _per_patch(inputs, weight_map, 1, 1)
                 x = functional.relu(block.norms[0](x))

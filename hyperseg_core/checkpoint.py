@@ -6,6 +6,7 @@ The header holds, as JSON strings: format version, model configuration, labels w
 preprocessing, provenance and scores, and a digest over all of it and the tensors.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 import hashlib
@@ -13,6 +14,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+import weakref
 
 from safetensors import SafetensorError
 from safetensors import safe_open
@@ -23,6 +25,7 @@ from torch import Tensor
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.labels import LabelSet
+from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.hyperseg import build_model
@@ -38,8 +41,7 @@ _JSON_KEYS = ('model', 'labels', 'preprocessing', 'provenance', 'scores')
 class Checkpoint:
     """A network and what is known about it."""
 
-    model: HyperSeg
-    """In evaluation mode, float32, on the CPU."""
+    config: ModelConfig
     labels: LabelSet
     provenance: Mapping[str, Any]
     """Source, licence, data, recipe, revision, date."""
@@ -47,11 +49,33 @@ class Checkpoint:
     """Scores by the split they were measured on."""
     digest: str
     """SHA-256 over metadata and tensors, hexadecimal."""
+    network: Callable[[], HyperSeg]
+    """Gives the network; `model` calls it."""
+
+    @classmethod
+    def of_model(cls, model: HyperSeg, labels: LabelSet, *, digest: str) -> 'Checkpoint':
+        """Return a checkpoint of a network that no file holds, under a digest of one's own."""
+        return cls(
+            config=model.config, labels=labels, provenance={}, scores={}, digest=digest,
+            network=lambda: model,
+        )  # fmt: skip
+
+    @property
+    def model(self) -> HyperSeg:
+        """The network: in evaluation mode, float32, on the CPU.
+
+        That of a file is read when it is asked for and goes when nobody uses it any more: an
+        engine that comes from its cache does not need it.
+
+        Raises:
+            CheckpointError: If the file is gone or no longer what it was.
+        """
+        return self.network()
 
     @property
     def void_outputs(self) -> int:
         """Number of outputs beyond the label set: void, published as unlabelled."""
-        return self.model.config.num_classes - len(self.labels)
+        return self.config.num_classes - len(self.labels)
 
 
 def check_labels(num_classes: int, labels: LabelSet) -> None:
@@ -179,6 +203,51 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         FileNotFoundError: If there is no such file.
     """
     path = checkpoint_path(path_or_name)
+    metadata, state = _read(path)
+    parts = {key: json.loads(metadata[key]) for key in _JSON_KEYS}
+    config = config_from_dict(parts['model'], origin=f'{path}, model')
+    labels = LabelSet.from_dict(parts['labels'], origin=f'{path}, labels')
+    check_labels(config.num_classes, labels)
+    with torch.device('meta'):
+        _check_fit(path, build_model(config), state)
+    return Checkpoint(
+        config=config,
+        labels=labels,
+        provenance=parts['provenance'],
+        scores=parts['scores'],
+        digest=metadata['digest'],
+        network=_NetworkInFile(path, config, metadata['digest']),
+    )
+
+
+class _NetworkInFile:
+    """Reads the network again whenever the last one that it gave is gone."""
+
+    def __init__(self, path: Path, config: ModelConfig, file_digest: str) -> None:
+        self._path, self._config, self._digest = path, config, file_digest
+        self._last: Callable[[], HyperSeg | None] = lambda: None
+
+    def __call__(self) -> HyperSeg:
+        model = self._last()
+        if model is None:
+            metadata, state = _read(self._path)
+            if metadata['digest'] != self._digest:
+                msg = f'{self._path} was replaced by another checkpoint meanwhile; load it anew.'
+                raise CheckpointError(msg)
+            model = build_model(self._config).eval()
+            own = model.state_dict()
+            for key, value in state.items():
+                own[key].copy_(value)
+            self._last = weakref.ref(model)
+        return model
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Read metadata and tensors.
+
+    Raises:
+        CheckpointError: If they are not those of an undamaged checkpoint.
+    """
     try:
         with safe_open(path, framework='pt') as file:
             metadata = dict(file.metadata() or {})
@@ -196,19 +265,7 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
             f'it again from where it came.'
         )
         raise CheckpointError(msg)
-    parts = {key: json.loads(metadata[key]) for key in _JSON_KEYS}
-    config = config_from_dict(parts['model'], origin=f'{path}, model')
-    labels = LabelSet.from_dict(parts['labels'], origin=f'{path}, labels')
-    check_labels(config.num_classes, labels)
-    model = build_model(config)
-    _load_strictly(path, model, state)
-    return Checkpoint(
-        model=model.eval(),
-        labels=labels,
-        provenance=parts['provenance'],
-        scores=parts['scores'],
-        digest=metadata['digest'],
-    )
+    return metadata, state
 
 
 def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
@@ -231,7 +288,7 @@ def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
         raise CheckpointError(msg)
 
 
-def _load_strictly(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> None:
+def _check_fit(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> None:
     own = {k: v for k, v in model.state_dict().items() if not k.endswith('num_batches_tracked')}
     missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or unexpected:
@@ -247,4 +304,3 @@ def _load_strictly(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> 
                 f'describes needs {tuple(value.shape)}. Export it again.'
             )
             raise CheckpointError(msg)
-        value.copy_(state[key])

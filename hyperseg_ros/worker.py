@@ -139,7 +139,7 @@ class Worker:
         assert self.segmenter is not None
         if parameters.mask_size == 'camera':
             return frame.pixels
-        config = self.segmenter.checkpoint.model.config
+        config = self.segmenter.checkpoint.config
         height, width = frame.pixels.shape[:2]
         size = network_size((height, width), config, parameters.network_size)
         return resize_frame(frame.pixels, size)

@@ -25,10 +25,15 @@ from hyperseg_core.inference.upsampling import build_upsampling
 from hyperseg_core.inference.upsampling import interleave_lines
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.model.decoder import level_input
+from hyperseg_core.model.decoder import upsample
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.meta_block import ChannelBias
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
 from hyperseg_core.model.meta_block import MetaBlock
+from hyperseg_core.model.meta_block import RefinementMetaBlock
+from hyperseg_core.model.patchwise import merge_patches
+from hyperseg_core.model.patchwise import positional_encoding
+from hyperseg_core.model.patchwise import split_patches
 
 Form = Literal['computed', 'elementwise']
 """How the dynamic depthwise step is written: as a grouped convolution with a computed kernel,
@@ -108,7 +113,11 @@ class DeployableGraph(nn.Module):
             decoder.meta_blocks, reversed(taps), decoder.weight_maps(signal), strict=False
         )
         for block, tap, weight_map in levels:
-            x = self._level(block, level_input(tap, x), weight_map)  # type: ignore[arg-type]
+            if isinstance(block, RefinementMetaBlock):
+                assert x is not None
+                x = _refine(block, tap, x, weight_map)
+            else:
+                x = self._level(block, level_input(tap, x), weight_map)  # type: ignore[arg-type]
         assert x is not None
         return x
 
@@ -152,6 +161,28 @@ class DeployableGraph(nn.Module):
         rows_PKC = functional.relu6(rows_PKC + _bias(block, 1))
         kernels_PCO = project.reshape(count, -1, hidden).transpose(1, 2)
         return torch.bmm(rows_PKC, kernels_PCO) + _bias(block, 2)
+
+
+def _refine(block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor) -> Tensor:
+    """Correct the logits plane by plane, as the classes are wanted apart afterwards.
+
+    What engines keep channel by channel inside, the tap, stays so: its share of the kernels is a
+    product of its own.
+    """
+    batch, num_taps, height, width = tap.shape
+    grid = (weight_map.shape[-2], weight_map.shape[-1])
+    parts = (2, num_taps, block.num_classes)
+    weights = weight_map.permute(0, 2, 3, 1).reshape(-1, block.num_classes, sum(parts))
+    on_place, on_tap, on_logits = weights.split(parts, dim=2)
+    # What passes the logits on is part of the kernel: no addition per pixel.
+    on_planes = torch.cat((on_place, on_logits + torch.eye(block.num_classes)), 2)
+    place = positional_encoding(height, width, device=tap.device, dtype=tap.dtype)
+    planes = torch.cat((place.expand(batch, -1, -1, -1), upsample(x, (height, width))), 1)
+    patches = split_patches(planes, grid)
+    out_PNK = torch.bmm(on_planes, patches.reshape(len(weights), planes.shape[1], -1))
+    rows_PKC = cut_rows(tap.permute(0, 2, 3, 1), grid)
+    out_PNK = out_PNK + torch.bmm(on_tap, rows_PKC.transpose(1, 2)) + _bias(block, 0)[:, None]
+    return merge_patches(out_PNK.view(batch, *grid, -1, *patches.shape[4:]))
 
 
 def _bias(block: MetaBlock, index: int) -> Tensor:

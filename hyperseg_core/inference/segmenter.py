@@ -98,7 +98,7 @@ class Segmenter:
         self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
         self._candidates = candidates(engine, device, precision, this_machine())
         self._is_open = True
-        frame = frame_size or size or self._checkpoint.model.config.size
+        frame = frame_size or size or self._checkpoint.config.size
         self([np.zeros((*frame, 3), np.uint8)])
         chosen = self._candidates[0]
         _logger.info('Segmenting on %s: %s.', chosen.spec, chosen.reason)
@@ -181,7 +181,7 @@ class Segmenter:
 
     def _sizes(self, frame_size: Size) -> tuple[Size, Size]:
         """Return the network's input size and the size of its ids for a frame size."""
-        size = network_size(frame_size, self._checkpoint.model.config, self._size)
+        size = network_size(frame_size, self._checkpoint.config, self._size)
         ratio = frame_size[0] * frame_size[1] / (size[0] * size[1])
         return size, frame_size if ratio <= _MAX_OUTPUT_RATIO else size
 

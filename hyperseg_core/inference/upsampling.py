@@ -10,6 +10,9 @@ Shape suffixes used in this file:
     B batch, N classes, H/W height/width [px] of the coarse map, X output width [px].
 """
 
+from fractions import Fraction
+import math
+
 import torch
 from torch import Tensor
 from torch import nn
@@ -22,6 +25,8 @@ Size = tuple[int, int]
 _MAX_PRODUCTS = 200
 """Products per pixel up to which dense matrices are used: measured on OpenVINO, they beat its
 interpolation at 128 and lose at 480."""
+_MAX_PHASES = 8
+"""Lines of a period up to which they are blended one by one."""
 _BLOCK = 16
 """Coarse pixels of a line that are upsampled by one product; sizes of networks divide by it."""
 
@@ -56,52 +61,79 @@ class DenseMatrices(nn.Module):
         return [torch.matmul(self.rows, torch.matmul(x_BNHW, self.cols))]
 
 
-class WholeFactor(nn.Module):
-    """Upsampling by a whole number: blended lines, then blocks of a line times a small matrix."""
+class BlendedBlocks(nn.Module):
+    """Upsampling by a fraction p / q: blended lines, whose blocks a small matrix widens."""
 
-    above: Tensor
-    below: Tensor
     haloed: Tensor
     block: Tensor
 
-    def __init__(self, coarse: Size, factor: int) -> None:
-        """Compute which lines neighbour each line, and the matrix of a block."""
+    def __init__(self, coarse: Size, rows: Fraction, cols: Fraction) -> None:
+        """Compute which lines are blended, and the matrix of a block.
+
+        Args:
+            coarse: Size of the map [px]; the rows' q divides its height, `_BLOCK` its width.
+            rows: Factor of the height.
+            cols: Factor of the width, with a q that divides `_BLOCK`.
+        """
         super().__init__()
-        self.factor = factor
-        lines = torch.arange(coarse[0])
-        self.register_buffer('above', (lines - 1).clamp(min=0))
-        self.register_buffer('below', (lines + 1).clamp(max=coarse[0] - 1))
+        self.rows, self.cols = rows, cols
+        # Output lines k, k + p, ... lie between lines o, o + q, ... and those after them.
+        places = [(k + 0.5) / float(rows) - 0.5 for k in range(rows.numerator)]
+        self.blends = [(math.floor(place), place - math.floor(place)) for place in places]
+        self.firsts = sorted({low + i for low, weight in self.blends for i in (0, weight > 0)})
+        starts = torch.arange(0, coarse[0], rows.denominator)
+        for first in self.firsts:
+            self.register_buffer(_line_name(first), (starts + first).clamp(0, coarse[0] - 1))
+        halo = cols.denominator
         starts = torch.arange(0, coarse[1], _BLOCK)[:, None]
-        haloed = (starts + torch.arange(-1, _BLOCK + 1)).clamp(0, coarse[1] - 1)
+        haloed = (starts + torch.arange(-halo, _BLOCK + halo)).clamp(0, coarse[1] - 1)
         self.register_buffer('haloed', haloed.flatten())
         # Away from its edges, a resize of the block and its halo is that of the whole line.
-        matrix = bilinear_matrix(_BLOCK + 2, factor * (_BLOCK + 2))
-        self.register_buffer('block', matrix[factor:-factor].t().contiguous())
+        width = _BLOCK + 2 * halo
+        matrix = bilinear_matrix(width, int(cols * width))
+        edge = cols.numerator
+        self.register_buffer('block', matrix[edge:-edge].t().contiguous())
 
     def forward(self, x_BNHW: Tensor) -> list[Tensor]:
-        """Return the lines of each phase: the k-th map has output lines k, k + factor, ..."""
-        above, below = x_BNHW.index_select(2, self.above), x_BNHW.index_select(2, self.below)
-        phases = []
-        for phase in range(self.factor):
-            offset = (phase + 0.5) / self.factor - 0.5
-            other = above if offset < 0 else below
-            phases.append(self._widen(abs(offset) * other + (1 - abs(offset)) * x_BNHW))
-        return phases
+        """Return the lines of each phase: the k-th map has output lines k, k + p, ..."""
+        lines = {first: self._lines(x_BNHW, first) for first in self.firsts}
+        return [
+            self._widen(
+                (1 - weight) * lines[low] + weight * lines[low + 1] if weight else lines[low]
+            )
+            for low, weight in self.blends
+        ]
+
+    def _lines(self, x_BNHW: Tensor, first: int) -> Tensor:
+        if first == 0 and self.rows.denominator == 1:
+            return x_BNHW
+        index: Tensor = self.get_buffer(_line_name(first))
+        return x_BNHW.index_select(2, index)
 
     def _widen(self, x_BNHW: Tensor) -> Tensor:
         batch, planes, height, width = x_BNHW.shape
         lines = x_BNHW.reshape(batch * planes * height, width)
-        blocks = lines.index_select(1, self.haloed).view(-1, _BLOCK + 2)
-        return torch.matmul(blocks, self.block).view(batch, planes, height, self.factor * width)
+        blocks = lines.index_select(1, self.haloed).view(-1, self.block.shape[0])
+        return torch.matmul(blocks, self.block).view(batch, planes, height, int(self.cols * width))
+
+
+def _line_name(first: int) -> str:
+    """Return the name of a buffer of line numbers; names have no minus."""
+    return f'lines_{first + 1}'
 
 
 def build_upsampling(coarse: Size, fine: Size) -> nn.Module:
     """Choose the form for two sizes: a module from (B, N, *coarse) to a list of line phases."""
-    factor = fine[0] // coarse[0]
+    rows, cols = (Fraction(*sides) for sides in zip(fine, coarse, strict=True))
     products = coarse[0] * coarse[1] / fine[0] + coarse[0]
-    is_whole = fine == (factor * coarse[0], factor * coarse[1]) and coarse[1] % _BLOCK == 0
-    if is_whole and factor > 1:
-        return WholeFactor(coarse, factor)
+    is_blocked = (
+        min(rows, cols) > 1
+        and rows.numerator <= _MAX_PHASES
+        and _BLOCK % cols.denominator == 0
+        and coarse[1] % _BLOCK == 0
+    )
+    if is_blocked:
+        return BlendedBlocks(coarse, rows, cols)
     if coarse != fine and products <= _MAX_PRODUCTS:
         return DenseMatrices(coarse, fine)
     return Interpolation(fine)

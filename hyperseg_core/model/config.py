@@ -65,6 +65,9 @@ class DecoderConfig:
     """Whose weights made the values in the halo of a 3x3 step (SPEC: trap halos)."""
     unified_from: int | None = None
     """First level of those whose weights one mapper makes in one go; None: one mapper each."""
+    refinement_width: int | None = None
+    """The signal's last channels, so many, make one more level: the next finer tap corrects the
+    logits by a patch-wise 1x1 convolution; None: no such level."""
 
     def __post_init__(self) -> None:
         """Check that the levels fit each other.

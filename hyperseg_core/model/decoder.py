@@ -12,10 +12,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional
 
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import DecoderConfig
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
 from hyperseg_core.model.meta_block import MetaBlock
 from hyperseg_core.model.meta_block import PointwiseMetaBlock
+from hyperseg_core.model.meta_block import RefinementMetaBlock
 from hyperseg_core.model.meta_block import WeightMapper
 from hyperseg_core.model.meta_block import divide_signal
 from hyperseg_core.model.meta_block import slice_offsets
@@ -57,11 +59,25 @@ class Decoder(nn.Module):
                 )
             )
             previous = out_channels
+        mappers = _weight_mappers([sum(block.split) for block in blocks], signal_channels, config)
+        if config.refinement_width is not None:
+            tap = _tap_that_refines(tap_channels, config.kernel_sizes)
+            refinement = RefinementMetaBlock(2 + tap + num_classes, num_classes)
+            blocks.append(refinement)
+            mappers.append(
+                _refinement_mapper(signal_channels, config.refinement_width, refinement)
+            )
         self.meta_blocks = nn.ModuleList(blocks)
-        self.weight_mappers = nn.ModuleList(
-            _weight_mappers([sum(block.split) for block in blocks], signal_channels, config)
-        )
+        self.weight_mappers = nn.ModuleList(mappers)
         self.level_sizes = tuple(sum(block.split) for block in blocks)
+
+    @property
+    def refinement_prefixes(self) -> tuple[str, ...]:
+        """What the names of the refinement's parameters begin with; nothing without one."""
+        level = len(self.meta_blocks) - 1
+        if not isinstance(self.meta_blocks[level], RefinementMetaBlock):
+            return ()
+        return f'decoder.meta_blocks.{level}.', f'decoder.weight_mappers.{level}.'
 
     def weight_maps(self, signal: Tensor) -> list[Tensor]:
         """Map the signal (B, S, R, Q) to one weight map (B, D_i, R, Q) per level."""
@@ -102,6 +118,33 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(x.shape[-2:]) == size:
         return x
     return functional.interpolate(x, size, mode='bilinear', align_corners=False)
+
+
+def _tap_that_refines(tap_channels: Sequence[int], kernel_sizes: Sequence[int]) -> int:
+    """Return the channels of the tap after the last level's.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if len(kernel_sizes) >= len(tap_channels):
+        msg = (
+            f'Decoder has {len(kernel_sizes)} levels for {len(tap_channels)} taps, the image '
+            f'among them, which leaves none to refine with; set refinement_width to null.'
+        )
+        raise ConfigError(msg)
+    return tap_channels[::-1][len(kernel_sizes)]
+
+
+def _refinement_mapper(channels: int, width: int, block: RefinementMetaBlock) -> WeightMapper:
+    """Create the mapper from the signal's last channels.
+
+    Raises:
+        ConfigError: If the signal has not so many.
+    """
+    if not 1 <= width <= channels:
+        msg = f'Decoder refinement_width is {width}, but must be 1 to {channels}, the signal has.'
+        raise ConfigError(msg)
+    return WeightMapper(channels - width, width, block.split[0], groups=1)
 
 
 def _weight_mappers(

@@ -150,13 +150,19 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
 def load_initial_weights(model: HyperSeg, checkpoint: str) -> None:
     """Start a network from another's weights; a shallower one takes those of its own blocks.
 
+    A refinement that the other network lacks starts untrained, and then adds nothing.
+
     Raises:
         ConfigError: If the two are not the same network otherwise.
     """
     weights = load_checkpoint(checkpoint).model.state_dict()
-    wanted = model.state_dict()
+    refinement = model.decoder.refinement_prefixes
+    wanted = [
+        (key, value) for key, value in model.state_dict().items()
+        if key in weights or not key.startswith(refinement)
+    ]  # fmt: skip
     missing = [
-        key for key, value in wanted.items()
+        key for key, value in wanted
         if key not in weights or weights[key].shape != value.shape
     ]  # fmt: skip
     if missing:
@@ -166,7 +172,7 @@ def load_initial_weights(model: HyperSeg, checkpoint: str) -> None:
             f'(first: {missing[0]}); name a checkpoint of the same preset and classes.'
         )
         raise ConfigError(msg)
-    model.load_state_dict({key: weights[key] for key in wanted})
+    model.load_state_dict({key: weights[key] for key, _ in wanted}, strict=False)
 
 
 def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:

@@ -1,7 +1,9 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import gc
 from pathlib import Path
 from typing import Any
+import weakref
 
 import pytest
 from safetensors import safe_open
@@ -49,6 +51,30 @@ def test_round_trip_restores_everything(model: HyperSeg, saved: Path) -> None:
     assert checkpoint.labels == load_labels('camvid')
     assert checkpoint.provenance['licence'] == 'Apache-2.0'
     assert checkpoint.scores['val']['mean_iou'] == 0.5
+
+
+def test_network_is_kept_while_it_is_used_and_read_again_afterwards(saved: Path) -> None:
+    checkpoint = load_checkpoint(saved)
+    network = checkpoint.model
+    assert checkpoint.model is network
+    gone, weights = weakref.ref(network), network.state_dict()
+    del network
+    gc.collect()
+    assert gone() is None
+    again = checkpoint.model.state_dict()
+    assert all(torch.equal(value, again[key]) for key, value in weights.items())
+
+
+def test_file_that_was_replaced_or_removed_meanwhile_is_refused(
+    model: HyperSeg, saved: Path
+) -> None:
+    checkpoint = load_checkpoint(saved)
+    save_checkpoint(saved, model, load_labels('camvid'), scores={'val': {'mean_iou': 0.6}})
+    with pytest.raises(CheckpointError, match='replaced by another checkpoint meanwhile'):
+        _ = checkpoint.model
+    saved.unlink()
+    with pytest.raises(CheckpointError, match='No such file'):
+        _ = checkpoint.model
 
 
 def test_half_precision_halves_the_file_and_nearly_keeps_the_weights(

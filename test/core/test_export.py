@@ -32,7 +32,7 @@ def _checkpoint(preset: str) -> Checkpoint:
     model = build_model(preset).eval()
     names = {'vocsbd-l': 'voc', 'cityscapes-m': 'cityscapes', 'cityscapes-s': 'cityscapes'}
     labels = load_labels(names.get(preset, 'camvid'))
-    return Checkpoint(model=model, labels=labels, provenance={}, scores={}, digest='none')
+    return Checkpoint.of_model(model, labels, digest='none')
 
 
 @pytest.mark.parametrize('preset', preset_names())

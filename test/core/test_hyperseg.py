@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from hyperseg_core import build_model
 from hyperseg_core.model.backbone import same_padding
 from hyperseg_core.model.config import load_config
 from hyperseg_core.model.config import preset_names
+from hyperseg_core.model.decoder import upsample
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.meta_block import WeightMapper
 
@@ -25,8 +27,8 @@ def lite0() -> HyperSeg:
 
 def test_presets_are_the_documented_ones() -> None:
     assert preset_names() == (
-        'camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'lite0', 'lite0-small',
-        'lite1', 'lite2', 'vocsbd-l',
+        'camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'lite0', 'lite0-refined',
+        'lite0-small', 'lite1', 'lite2', 'vocsbd-l',
     )  # fmt: skip
 
 
@@ -61,13 +63,44 @@ def test_shallower_backbone_keeps_the_first_blocks_of_each_stage() -> None:
         build_model(dataclasses.replace(config, backbone=wrong))
 
 
+def test_untrained_refinement_passes_the_logits_on() -> None:
+    torch.manual_seed(0)
+    refined, coarse = build_model('lite0-refined').eval(), build_model('lite0').eval()
+    coarse.load_state_dict(refined.state_dict(), strict=False)
+    assert refined.state_dict().keys() - coarse.state_dict().keys() == {
+        key for key in refined.state_dict() if key.startswith(refined.decoder.refinement_prefixes)
+    }
+    images = torch.randn(1, 3, 64, 128)
+    with torch.inference_mode():
+        taps, head_features = coarse.backbone(images)
+        logits = coarse.decoder([images, *taps], coarse.context_head(head_features))
+        expected = upsample(upsample(logits, (32, 64)), (64, 128))
+        torch.testing.assert_close(refined(images), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('change', 'match'),
+    [
+        ({'refinement_width': 2000}, r'is 2000, but must be 1 to 1280'),
+        ({'kernel_sizes': (1,) * 6, 'channels': (8,) * 5, 'groups': (8,) * 6}, r'6 levels for 6'),
+    ],
+)  # fmt: skip
+def test_refinement_that_cannot_be_is_refused(change: dict[str, Any], match: str) -> None:
+    config = load_config('lite0-refined')
+    decoder = dataclasses.replace(config.decoder, **change)
+    with pytest.raises(ConfigError, match=match):
+        build_model(dataclasses.replace(config, decoder=decoder))
+
+
 def test_same_padding_follows_the_nominal_size() -> None:
     assert same_padding(240, 3, 2) == (0, 1)
     assert same_padding(30, 5, 2) == (1, 2)
     assert same_padding(15, 5, 2) == (2, 2)
 
 
-@pytest.mark.parametrize('preset', ['lite1', 'camvid-s', 'cityscapes-s', 'vocsbd-l'])
+@pytest.mark.parametrize(
+    'preset', ['lite0-refined', 'lite1', 'camvid-s', 'cityscapes-s', 'vocsbd-l']
+)
 def test_batch_of_two_equals_two_batches_of_one_on_oblong_images(preset: str) -> None:
     torch.manual_seed(0)
     model = build_model(preset).eval()

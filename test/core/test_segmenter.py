@@ -114,7 +114,7 @@ def test_confidence_threshold_turns_unsure_pixels_to_255(
 
 
 def test_network_size_policy(small_checkpoint: Path) -> None:
-    config = load_checkpoint(small_checkpoint).model.config
+    config = load_checkpoint(small_checkpoint).config
     assert network_size((120, 160), config) == (128, 192)
     assert network_size((1080, 1920), config) == (128, 192)
     assert network_size((100, 400), config) == (64, 320)

@@ -17,6 +17,8 @@ pytest.importorskip('pytorch_lightning')
 from hyperseg_core import ConfigError
 from hyperseg_core import InputError
 from hyperseg_core import load_checkpoint
+from hyperseg_core import load_labels
+from hyperseg_core import save_checkpoint
 from hyperseg_core.evaluation import Scores
 from hyperseg_core.evaluation import confusion_matrix
 from hyperseg_core.model.config import build_dataclass
@@ -184,6 +186,16 @@ def test_initial_weights_must_be_of_the_same_network() -> None:
     }
     with pytest.raises(ConfigError, match='starts from one of them'):
         build_dataclass(TrainConfig, recipe, origin='test')
+
+
+def test_refinement_that_the_initial_weights_lack_starts_untrained(tmp_path: Path) -> None:
+    coarse = build_model('lite0', num_classes=11)
+    file = save_checkpoint(tmp_path / 'coarse.safetensors', coarse, load_labels('camvid'))
+    refined = build_model('lite0-refined', num_classes=11)
+    load_initial_weights(refined, str(file))
+    state = refined.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in coarse.state_dict().items())
+    assert not refined.decoder.meta_blocks[-1].norms[0].weight.any()
 
 
 def test_unknown_key_is_named_with_its_path() -> None:
