@@ -1,10 +1,12 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterator
+import importlib.util
 from pathlib import Path
 import signal
 import time
 from typing import Any
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -356,3 +358,29 @@ def test_example_subscriber_tells_whether_the_lane_is_drivable() -> None:
 
     assert is_drivable(FRAME.labels, (3,))
     assert not is_drivable(np.full_like(FRAME.labels, 8), (3,))
+
+
+def test_sample_policy_allows_all_that_the_node_opens_and_nothing_else(
+    client: Client, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    policy = ElementTree.parse(Path(__file__).parents[2] / 'config' / 'sros2_policy.xml')
+    allowed = {
+        kind: {
+            item.text.replace('~', '/segmenter') if item.text[0] in '~/' else f'/{item.text}'
+            for item in policy.findall(f'.//*[@{kind}="ALLOW"]/*')
+            if item.text
+        }
+        for kind in ('publish', 'subscribe', 'reply')
+    }
+    if importlib.util.find_spec('vision_msgs') is None:
+        allowed['publish'].remove('/segmenter/label_info')
+    with node_process(small_checkpoint, tmp_path / 'log', '-p', 'use_sim_time:=true'):
+        feed(client, client.publisher('/image'), client.listen('/segmenter/mask'))
+        node = client.node
+        opened = {
+            'publish': node.get_publisher_names_and_types_by_node('segmenter', '/'),
+            'subscribe': node.get_subscriber_names_and_types_by_node('segmenter', '/'),
+            'reply': node.get_service_names_and_types_by_node('segmenter', '/'),
+        }
+    found = {kind: {name for name, _ in pairs} for kind, pairs in opened.items()}
+    assert found == allowed
