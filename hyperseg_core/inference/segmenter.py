@@ -32,6 +32,7 @@ from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
+from hyperseg_core.process_memory import return_freed_memory
 
 _logger = logging.getLogger(__name__)
 
@@ -228,6 +229,7 @@ class Segmenter:
                 _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
                 del self._candidates[0]
                 self._engines.clear()
+        return_freed_memory()
         self._engines[key] = engine
         if len(self._engines) > _MAX_ENGINES:
             self._engines.popitem(last=False)[1].close()

@@ -30,8 +30,8 @@ from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
+from hyperseg_core.process_memory import keep_freed_memory
 from hyperseg_core.training.config import TrainConfig
-from hyperseg_core.training.memory import keep_freed_memory
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)
