@@ -38,13 +38,14 @@ demo: setup
 bench: setup
 	$(BIN)/python benchmarks/bench_model.py
 
-# Two hours on 2 cores; goes on where it stopped.
+# Four hours on 2 cores; goes on where it stopped.
 train-default: setup
 	$(BIN)/hyperseg train --config config/train/default.yaml --resume true
 	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume true
-	$(call ship,default-continued,default)
+	$(BIN)/hyperseg train --config config/train/default-refined.yaml --resume true
+	$(call ship,default-refined,default)
 
-# Twenty minutes; starts from the shipped default.
+# Twenty minutes; after train-default, from its second stage.
 train-fast: setup
 	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
 	$(call ship,fast,fast)

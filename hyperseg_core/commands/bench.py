@@ -60,7 +60,7 @@ def bench_command(
             continue
         found = segmenter(frame).labels
         expected = found if expected is None else expected
-        network = network_size(frame_size, loaded.model.config, size)
+        network = network_size(frame_size, loaded.config, size)
         whole = timed(functools.partial(segmenter, frame), runs)
         resizing = timed(functools.partial(resize_frame, frame, network), runs)
         rows.append(
