@@ -44,7 +44,7 @@ def export_command(
         form: elementwise for TensorRT, computed for CPU engines.
     """
     loaded = load_checkpoint(checkpoint)
-    config = loaded.model.config
+    config = loaded.config
     chosen = network_size(config.size, config, size)
     export_onnx(loaded, out, size=chosen, output_size=output_size, batch=batch, form=form)
     _logger.info('Wrote %s (%d x %d px, batch %d, %s).', out, *chosen, batch, form)
