@@ -48,8 +48,7 @@ train-default: setup
 # Twenty minutes; after train-default, from its second stage.
 train-fast: setup
 	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/fast-refined.yaml --resume true
-	$(call ship,fast-refined,fast)
+	$(call ship,fast,fast)
 
 # $(1): run; $(2): name of the checkpoint. Scored on the test splits, once, and shipped.
 define ship
