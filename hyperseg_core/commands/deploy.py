@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 import platform
 import time
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +16,7 @@ import torch
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.inference.engine_cache import cache_root
 from hyperseg_core.inference.export import export_onnx
+from hyperseg_core.inference.graph import Form
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import this_machine
@@ -31,7 +31,7 @@ def export_command(
     size: tuple[int, int] | None = None,
     output_size: tuple[int, int] | None = None,
     batch: int = 1,
-    form: Literal['computed', 'elementwise'] = 'elementwise',
+    form: Form = 'tensorrt',
 ) -> None:
     """Write the deployable graph as ONNX: uint8 frames in, uint8 ids and confidence out.
 
@@ -41,7 +41,7 @@ def export_command(
         size: Network input height and width [px]; the checkpoint's own by default.
         output_size: Size of the ids; the input size by default.
         batch: Frames per run.
-        form: elementwise for TensorRT, computed for CPU engines.
+        form: The engines it is for: tensorrt for GPUs, openvino or onnxruntime for CPUs.
     """
     loaded = load_checkpoint(checkpoint)
     config = loaded.config

@@ -59,7 +59,9 @@ class EngineSpec:
     @property
     def form(self) -> Form:
         """The form of the graph that this engine takes, or runs fastest."""
-        return 'elementwise' if self.use_tensorrt or self.device != 'cpu' else 'computed'
+        if self.use_tensorrt or self.device != 'cpu':
+            return 'tensorrt'
+        return 'openvino' if self.name == 'openvino' else 'onnxruntime'
 
 
 def is_installed(name: EngineName) -> bool:

@@ -42,7 +42,7 @@ def export_onnx(
     size: Size,
     output_size: Size | None = None,
     batch: int = 1,
-    form: Form = 'computed',
+    form: Form = 'openvino',
 ) -> Path:
     """Write the graph as ONNX: static shapes, checked by onnx.checker.
 
@@ -52,7 +52,7 @@ def export_onnx(
         size: The network's input size [px].
         output_size: Size of the ids; None: `size`.
         batch: Frames per run.
-        form: `elementwise` for TensorRT, `computed` for CPU engines.
+        form: The engines it is for.
 
     Raises:
         EngineError: If what the export needs is not installed.

@@ -13,6 +13,7 @@ Shape suffixes used in this file:
     height/width [px], P = B R Q patches, K pixels of a patch, N classes.
 """
 
+from collections.abc import Sequence
 import copy
 from typing import Literal
 
@@ -22,7 +23,6 @@ from torch import nn
 from torch.nn import functional
 
 from hyperseg_core.inference.upsampling import build_upsampling
-from hyperseg_core.inference.upsampling import interleave_lines
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.model.decoder import level_input
 from hyperseg_core.model.decoder import upsample
@@ -35,10 +35,15 @@ from hyperseg_core.model.patchwise import merge_patches
 from hyperseg_core.model.patchwise import positional_encoding
 from hyperseg_core.model.patchwise import split_patches
 
-Form = Literal['computed', 'elementwise']
-"""How the dynamic depthwise step is written: as a grouped convolution with a computed kernel,
-the fastest on CPUs, or as nine shifted products, as TensorRT takes no computed kernels."""
+Form = Literal['openvino', 'onnxruntime', 'tensorrt']
+"""The engines that the graph is written for. The dynamic depthwise step is a grouped convolution
+with a computed kernel, the fastest on CPUs, or nine shifted products for TensorRT, which takes no
+computed kernels. Classes are compared plane by plane where engines fuse such chains, or by
+reductions where each operator runs on its own: in ONNX Runtime on a CPU, and in PyTorch."""
 Size = tuple[int, int]
+
+_BAND_PX = 1 << 16
+"""Pixels of a band, so that its planes stay in a CPU's cache while classes are compared."""
 
 
 class DeployableGraph(nn.Module):
@@ -54,7 +59,7 @@ class DeployableGraph(nn.Module):
         num_labels: int,
         size: Size,
         output_size: Size | None = None,
-        form: Form = 'computed',
+        form: Form = 'openvino',
     ) -> None:
         """Copy and fuse `model`.
 
@@ -63,7 +68,7 @@ class DeployableGraph(nn.Module):
             num_labels: Classes of the label set; an output beyond them is void, published as 255.
             size: The network's input size, height and width [px].
             output_size: Size of the ids; None: `size`.
-            form: How the dynamic depthwise convolutions are written.
+            form: The engines it is for.
         """
         super().__init__()
         self.network = copy.deepcopy(model).eval().fuse()
@@ -77,7 +82,8 @@ class DeployableGraph(nn.Module):
         self.register_buffer('scale', 1 / (255 * torch.tensor(config.std))[:, None, None])
         stride = 32 >> (len(self.network.decoder.meta_blocks) - 1)
         coarse = (size[0] // stride, size[1] // stride)
-        self.upsampling = build_upsampling(coarse, self.output_size)
+        band_px = _BAND_PX if form == 'openvino' else None
+        self.upsampling = build_upsampling(coarse, self.output_size, band_px=band_px)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Segment.
@@ -89,22 +95,21 @@ class DeployableGraph(nn.Module):
             Ids (B, H', W') uint8, 255 = void, and the probability of each pixel's class,
             (B, H', W') uint8, 255 = 1.
         """
-        pairs = [
-            labels_and_confidence(lines, self.num_labels) for lines in self._logit_lines(frames)
-        ]
-        ids, confidence = (interleave_lines(list(planes)) for planes in zip(*pairs, strict=True))
+        compare = compare_by_reductions if self.form == 'onnxruntime' else compare_by_planes
+        pairs = [compare(band, self.num_labels) for band in self._logit_bands(frames)]
+        ids, confidence = (_join(bands, 1) for bands in zip(*pairs, strict=True))
         return ids, confidence
 
     def logits(self, frames: Tensor) -> Tensor:
         """Compute the logits at the output size, (B, N, H', W')."""
-        return interleave_lines(self._logit_lines(frames))
+        return _join(self._logit_bands(frames), 2)
 
-    def _logit_lines(self, frames: Tensor) -> list[Tensor]:
+    def _logit_bands(self, frames: Tensor) -> list[Tensor]:
         images = (frames.permute(0, 3, 1, 2).float() - self.mean) * self.scale
         taps, head_features = self.network.backbone(images)
         signal = self.network.context_head(head_features)
-        lines: list[Tensor] = self.upsampling(self._decode([images, *taps], signal))
-        return lines
+        bands: list[Tensor] = self.upsampling(self._decode([images, *taps], signal))
+        return bands
 
     def _decode(self, taps: list[Tensor], signal: Tensor) -> Tensor:
         decoder = self.network.decoder
@@ -115,7 +120,8 @@ class DeployableGraph(nn.Module):
         for block, tap, weight_map in levels:
             if isinstance(block, RefinementMetaBlock):
                 assert x is not None
-                x = _refine(block, tap, x, weight_map)
+                refine = refine_planes if self.form == 'onnxruntime' else refine_rows
+                x = refine(block, tap, x, weight_map)
             else:
                 x = self._level(block, level_input(tap, x), weight_map)  # type: ignore[arg-type]
         assert x is not None
@@ -156,33 +162,60 @@ class DeployableGraph(nn.Module):
             stitched_BCHW = merge_rows(rows_PKC, batch, grid, (height, width))
             rows_PKC = cut_rows(stitched_BCHW.permute(0, 2, 3, 1), grid, halo=1)
         patch = (height // grid[0], width // grid[1])
-        convolve = depthwise_computed if self.form == 'computed' else depthwise_elementwise
+        convolve = depthwise_elementwise if self.form == 'tensorrt' else depthwise_computed
         rows_PKC = convolve(rows_PKC, depthwise.reshape(count, hidden, 9), patch)
         rows_PKC = functional.relu6(rows_PKC + _bias(block, 1))
         kernels_PCO = project.reshape(count, -1, hidden).transpose(1, 2)
         return torch.bmm(rows_PKC, kernels_PCO) + _bias(block, 2)
 
 
-def _refine(block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor) -> Tensor:
+def refine_rows(block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor) -> Tensor:
     """Correct the logits plane by plane, as the classes are wanted apart afterwards.
 
     What engines keep channel by channel inside, the tap, stays so: its share of the kernels is a
     product of its own.
     """
-    batch, num_taps, height, width = tap.shape
+    on_place, on_tap, on_logits = _refining_kernels(block, weight_map)
+    place = _place_of(tap)
     grid = (weight_map.shape[-2], weight_map.shape[-1])
-    parts = (2, num_taps, block.num_classes)
-    weights = weight_map.permute(0, 2, 3, 1).reshape(-1, block.num_classes, sum(parts))
-    on_place, on_tap, on_logits = weights.split(parts, dim=2)
-    # What passes the logits on is part of the kernel: no addition per pixel.
-    on_planes = torch.cat((on_place, on_logits + torch.eye(block.num_classes)), 2)
-    place = positional_encoding(height, width, device=tap.device, dtype=tap.dtype)
-    planes = torch.cat((place.expand(batch, -1, -1, -1), upsample(x, (height, width))), 1)
+    planes = torch.cat((place, upsample(x, (tap.shape[2], tap.shape[3]))), 1)
     patches = split_patches(planes, grid)
-    out_PNK = torch.bmm(on_planes, patches.reshape(len(weights), planes.shape[1], -1))
+    on_planes = torch.cat((on_place, on_logits), 2)
+    out_PNK = torch.bmm(on_planes, patches.reshape(len(on_tap), planes.shape[1], -1))
     rows_PKC = cut_rows(tap.permute(0, 2, 3, 1), grid)
     out_PNK = out_PNK + torch.bmm(on_tap, rows_PKC.transpose(1, 2)) + _bias(block, 0)[:, None]
-    return merge_patches(out_PNK.view(batch, *grid, -1, *patches.shape[4:]))
+    return merge_patches(out_PNK.view(len(tap), *grid, -1, *patches.shape[4:]))
+
+
+def refine_planes(
+    block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor
+) -> Tensor:
+    """Do what `refine_rows` does where an engine keeps planes: the tap is cut as they are."""
+    kernels_PNC = torch.cat(_refining_kernels(block, weight_map), 2)
+    grid = (weight_map.shape[-2], weight_map.shape[-1])
+    planes = torch.cat((_place_of(tap), tap, upsample(x, (tap.shape[2], tap.shape[3]))), 1)
+    patches = split_patches(planes, grid)
+    out_PNK = torch.bmm(kernels_PNC, patches.reshape(len(kernels_PNC), planes.shape[1], -1))
+    out_PNK = out_PNK + _bias(block, 0)[:, None]
+    return merge_patches(out_PNK.view(len(tap), *grid, -1, *patches.shape[4:]))
+
+
+def _refining_kernels(
+    block: RefinementMetaBlock, weight_map: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each patch's kernels (P, N, C) on the place, the tap and the logits."""
+    num_classes = block.num_classes
+    weights = weight_map.permute(0, 2, 3, 1).reshape(-1, num_classes, block.in_channels)
+    num_taps = block.in_channels - 2 - num_classes
+    on_place, on_tap, on_logits = weights.split((2, num_taps, num_classes), dim=2)
+    # What passes the logits on is part of the kernel: no addition per pixel.
+    identity = torch.eye(num_classes, device=weights.device, dtype=weights.dtype)
+    return on_place, on_tap, on_logits + identity
+
+
+def _place_of(tap: Tensor) -> Tensor:
+    place = positional_encoding(*tap.shape[2:], device=tap.device, dtype=tap.dtype)
+    return place.expand(len(tap), -1, -1, -1)
 
 
 def _bias(block: MetaBlock, index: int) -> Tensor:
@@ -261,7 +294,11 @@ def depthwise_elementwise(rows_PKC: Tensor, kernels: Tensor, patch: Size) -> Ten
     return total.reshape(count, height * width, channels)
 
 
-def labels_and_confidence(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:
+def _join(bands: Sequence[Tensor], axis: int) -> Tensor:
+    return torch.cat(list(bands), axis) if len(bands) > 1 else bands[0]
+
+
+def compare_by_planes(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:
     """Take each pixel's class and its probability as bytes, class by class.
 
     The probability of the largest logit is 1 / sum(exp(logits - largest)). Comparing plane by
@@ -277,4 +314,17 @@ def labels_and_confidence(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor,
         total = total + torch.exp(plane - largest)
     if len(planes) > num_labels:
         ids = torch.where(ids < num_labels, ids, float(IGNORE_ID))
-    return ids.to(torch.uint8), (255 / total + 0.5).to(torch.uint8)
+    return ids.to(torch.uint8), _as_bytes(1 / total)
+
+
+def compare_by_reductions(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:
+    """Do what `compare_by_planes` does in a few operators over all classes."""
+    ids = logits_BNHW.argmax(1)
+    total = torch.exp(logits_BNHW - logits_BNHW.amax(1, keepdim=True)).sum(1)
+    if logits_BNHW.shape[1] > num_labels:
+        ids = torch.where(ids < num_labels, ids, IGNORE_ID)
+    return ids.to(torch.uint8), _as_bytes(1 / total)
+
+
+def _as_bytes(probability: Tensor) -> Tensor:
+    return (255 * probability + 0.5).to(torch.uint8)

@@ -165,7 +165,7 @@ class RefinementMetaBlock(nn.Module):
         super().__init__()
         self.norms = nn.ModuleList([nn.BatchNorm2d(num_classes)])
         nn.init.zeros_(self.norms[0].weight)  # type: ignore[arg-type]
-        self.num_classes = num_classes
+        self.in_channels, self.num_classes = in_channels, num_classes
         self.split = (in_channels * num_classes,)
 
     def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def _checkpoint(preset: str) -> Checkpoint:
 @pytest.mark.parametrize('preset', preset_names())
 def test_exported_graph_keeps_tensorrts_rules(preset: str, tmp_path: Path) -> None:
     path = tmp_path / 'graph.onnx'
-    export_onnx(_checkpoint(preset), path, size=SIZE, form='elementwise')
+    export_onnx(_checkpoint(preset), path, size=SIZE, form='tensorrt')
     graph = onnx.load(path).graph
     constants = {item.name for item in graph.initializer}
     constants |= {node.output[0] for node in graph.node if node.op_type == 'Constant'}
@@ -56,7 +56,7 @@ def test_exported_graph_keeps_tensorrts_rules(preset: str, tmp_path: Path) -> No
     assert [output.name for output in graph.output] == ['labels', 'confidence']
 
 
-@pytest.mark.parametrize('form', ['computed', 'elementwise'])
+@pytest.mark.parametrize('form', ['openvino', 'tensorrt'])
 def test_no_int64_is_computed_per_pixel(form: str, tmp_path: Path) -> None:
     path = tmp_path / 'graph.onnx'
     export_onnx(_checkpoint('lite0'), path, size=SIZE, form=form)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def test_exported_graph_agrees_with_torch(small_checkpoint: Path, tmp_path: Path
     session = onnxruntime.InferenceSession(str(out), providers=['CPUExecutionProvider'])
     labels, _ = session.run(None, {'frames': frames})
     with torch.inference_mode():
-        graph = graph_of(checkpoint, (128, 192), (90, 120), 'computed')
+        graph = graph_of(checkpoint, (128, 192), (90, 120), 'onnxruntime')
         expected, _ = graph(torch.from_numpy(frames))
     assert labels.shape == (1, 90, 120)
     assert (labels == expected.numpy()).mean() >= 0.999

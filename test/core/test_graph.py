@@ -1,5 +1,8 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Callable
+from typing import get_args
+
 import pytest
 from reference_case import load_reference_case
 import torch
@@ -8,23 +11,23 @@ from torch.nn import functional
 from hyperseg_core import build_model
 from hyperseg_core import import_published
 from hyperseg_core.inference.graph import DeployableGraph
+from hyperseg_core.inference.graph import Form
+from hyperseg_core.inference.graph import compare_by_planes
+from hyperseg_core.inference.graph import compare_by_reductions
 from hyperseg_core.inference.graph import cut_rows
-from hyperseg_core.inference.graph import labels_and_confidence
 from hyperseg_core.inference.graph import merge_rows
-from hyperseg_core.inference.upsampling import BlendedBlocks
-from hyperseg_core.inference.upsampling import DenseMatrices
+from hyperseg_core.inference.upsampling import BlockProducts
 from hyperseg_core.inference.upsampling import Interpolation
 from hyperseg_core.inference.upsampling import bilinear_matrix
 from hyperseg_core.inference.upsampling import build_upsampling
-from hyperseg_core.inference.upsampling import interleave_lines
 from hyperseg_core.model.patchwise import split_patches
 from hyperseg_core.preprocessing import normalise
 from hyperseg_core.published import PUBLISHED_PRESETS
 
 
 @pytest.mark.parametrize('preset', PUBLISHED_PRESETS)
-@pytest.mark.parametrize('form', ['computed', 'elementwise'])
-def test_both_forms_compute_what_the_network_does(preset: str, form: str) -> None:
+@pytest.mark.parametrize('form', get_args(Form))
+def test_every_form_computes_what_the_network_does(preset: str, form: str) -> None:
     case = load_reference_case(preset)
     model = import_published(case.state_dict)
     # The running statistics were taken on the case's image: other input would overflow.
@@ -44,7 +47,7 @@ def test_both_forms_compute_what_the_network_does(preset: str, form: str) -> Non
     assert (confidence.float() - expected).abs().max() <= 2
 
 
-@pytest.mark.parametrize('form', ['computed', 'elementwise'])
+@pytest.mark.parametrize('form', get_args(Form))
 def test_graph_refines_as_the_network_does(form: str) -> None:
     torch.manual_seed(0)
     model = build_model('lite0-refined').train()
@@ -86,29 +89,37 @@ def test_bilinear_matrix_is_interpolation(size: int, output: int) -> None:
 @pytest.mark.parametrize(
     ('coarse', 'fine', 'form'),
     [
-        ((24, 32), (100, 128), DenseMatrices), ((256, 320), (512, 640), BlendedBlocks),
-        ((192, 512), (768, 2048), BlendedBlocks), ((192, 256), (480, 640), BlendedBlocks),
-        ((96, 160), (120, 240), BlendedBlocks), ((256, 320), (500, 640), Interpolation),
+        ((24, 32), (100, 128), BlockProducts), ((256, 320), (512, 640), BlockProducts),
+        ((192, 512), (768, 2048), BlockProducts), ((192, 256), (480, 640), BlockProducts),
+        ((160, 288), (720, 1280), BlockProducts), ((192, 256), (360, 480), BlockProducts),
+        ((64, 96), (480, 640), BlockProducts), ((416, 736), (1080, 1920), BlockProducts),
+        ((256, 320), (200, 320), BlockProducts), ((256, 320), (511, 640), Interpolation),
+        ((64, 96), (64, 96), Interpolation),
     ],
 )  # fmt: skip
 def test_every_form_of_upsampling_is_interpolation(
     coarse: tuple[int, int], fine: tuple[int, int], form: type
 ) -> None:
     x = torch.randn(2, 3, *coarse)
-    upsampling = build_upsampling(coarse, fine)
+    upsampling = build_upsampling(coarse, fine, band_px=1 << 16)
     assert type(upsampling) is form
     # torch's own float32 coordinates are off by 1e-4 px where lines are many; ours are not.
     exact = x if form is Interpolation else x.double()
     expected = functional.interpolate(exact, fine, mode='bilinear', align_corners=False)
-    ours = interleave_lines(upsampling(x)).to(exact.dtype)
+    bands = upsampling(x)
+    assert len(bands) == 1 or max(band[0, 0].numel() for band in bands) <= 1.5 * (1 << 16)
+    ours = torch.cat(bands, 2).to(exact.dtype)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_labels_and_confidence_of_known_logits() -> None:
+@pytest.mark.parametrize('compare', [compare_by_planes, compare_by_reductions])
+def test_classes_and_confidence_of_known_logits(
+    compare: Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]],
+) -> None:
     logits = torch.tensor([[0.0, 3.0], [2.0, 3.0], [1.0, -5.0]]).reshape(1, 3, 1, 2)
-    ids, confidence = labels_and_confidence(logits, 3)
+    ids, confidence = compare(logits, 3)
     assert ids.flatten().tolist() == [1, 0]  # the first of equals wins, as argmax does
     expected = (255 * logits.softmax(1).amax(1)).round()
     assert confidence.flatten().tolist() == expected.flatten().tolist()
-    ids, _ = labels_and_confidence(logits, 1)
+    ids, _ = compare(logits, 1)
     assert ids.flatten().tolist() == [255, 0]

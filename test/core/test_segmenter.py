@@ -165,7 +165,7 @@ def test_options_for_a_gpu_are_right_without_one(tmp_path: Path) -> None:
     assert options['device_id'] == 1
     assert options['trt_fp16_enable'] is True
     assert options['trt_engine_cache_path'] == options['trt_timing_cache_path'] == str(tmp_path)
-    assert spec.form == 'elementwise'
+    assert spec.form == 'tensorrt'
     assert openvino_options(EngineSpec('openvino', 'gpu', 'f16'), None) == {
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_PRECISION_HINT': 'f16',
@@ -211,7 +211,7 @@ def test_engine_that_disagrees_or_yields_nan_is_refused(
     has_nan: bool, match: str, small_checkpoint: Path
 ) -> None:
     spec = EngineSpec('openvino', 'cpu', 'f32')
-    graph = graph_of(load_checkpoint(small_checkpoint), (128, 192), (128, 192), 'computed')
+    graph = graph_of(load_checkpoint(small_checkpoint), (128, 192), (128, 192), 'onnxruntime')
     liar = _Liar(TorchEngine(graph, EngineSpec('torch', 'cpu', 'f32')), has_nan=has_nan)
     with pytest.raises(EngineError, match=match):
         check_parity(liar, graph, spec, 1)
