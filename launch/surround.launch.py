@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several cameras on one node and one engine, batched; topics under each camera's name."""
+"""Several cameras on one node and one engine; topics under each camera's name."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument

@@ -42,8 +42,9 @@ computed kernels. Classes are compared plane by plane where engines fuse such ch
 reductions where each operator runs on its own: in ONNX Runtime on a CPU, and in PyTorch."""
 Size = tuple[int, int]
 
-_BAND_PX = 1 << 16
-"""Pixels of a band, so that its planes stay in a CPU's cache while classes are compared."""
+_NUM_BANDS = 3
+"""Bands of lines in which OpenVINO compares classes: more take memory for their code, fewer for
+their maps, and a cache holds less of them."""
 
 
 class DeployableGraph(nn.Module):
@@ -82,8 +83,8 @@ class DeployableGraph(nn.Module):
         self.register_buffer('scale', 1 / (255 * torch.tensor(config.std))[:, None, None])
         stride = 32 >> (len(self.network.decoder.meta_blocks) - 1)
         coarse = (size[0] // stride, size[1] // stride)
-        band_px = _BAND_PX if form == 'openvino' else None
-        self.upsampling = build_upsampling(coarse, self.output_size, band_px=band_px)
+        num_bands = _NUM_BANDS if form == 'openvino' else 1
+        self.upsampling = build_upsampling(coarse, self.output_size, num_bands=num_bands)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Segment.

@@ -5,7 +5,7 @@
 An engine's own interpolation leaves the classes innermost and is followed by a costly change of
 layout, as the comparison of classes wants plane after plane. So it is made of products of blocks
 of the map with small constant matrices, first down the columns, then along the lines, which leave
-planes. The map comes in bands of lines: what follows then works on pieces that a cache holds.
+planes. The map may come in bands of lines, so that what follows works on smaller pieces.
 
 Shape suffixes used in this file:
     B batch, N classes, H/W height/width [px] of the coarse map, X output width [px].
@@ -107,18 +107,17 @@ def _choose_block(size: int, output_size: int) -> int | None:
     return min(blocks, key=lambda block: abs(block - _BLOCK), default=None)
 
 
-def build_upsampling(coarse: Size, fine: Size, *, band_px: int | None = None) -> nn.Module:
+def build_upsampling(coarse: Size, fine: Size, *, num_bands: int = 1) -> nn.Module:
     """Choose the form for two sizes: a module from (B, N, *coarse) to a list of bands of lines.
 
     Args:
         coarse: Size of the map [px].
         fine: Size of the output [px].
-        band_px: Pixels that a band may have, about; None: all in one.
+        num_bands: Bands that the output comes in, where it is made of products.
     """
     rows, cols = (_choose_block(*line) for line in zip(coarse, fine, strict=True))
     if coarse == fine or rows is None or cols is None:
         return Interpolation(fine)
-    num_bands = 1 if band_px is None else -(-fine[0] * fine[1] // band_px)
     return BlockProducts(coarse, fine, (rows, cols), num_bands)
 
 

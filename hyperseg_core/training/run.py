@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training run: data, callbacks and Lightning's Trainer put together."""
 
+import errno
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hyperseg_core.data.loading import MixtureDataset
 from hyperseg_core.data.loading import MixtureSampler
 from hyperseg_core.data.samples import SegmentationData
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import InputError
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import load_config
@@ -35,6 +37,8 @@ from hyperseg_core.training.config import TrainConfig
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class ValidationDataset(Dataset[dict[str, Any]]):
@@ -123,7 +127,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
 
     Raises:
         ConfigError: If the recipe cannot work.
-        InputError: If data are not as they should be, or the loss is not finite.
+        InputError: If data are not as they should be, the loss is not finite, or there is no room
+            for a checkpoint; the one before it is then whole.
     """
     keep_freed_memory()
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -141,9 +146,18 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     last = output / 'last.ckpt'
     if resume and not last.is_file():
         _logger.warning('Nothing to resume: %s is not there; training from the start.', last)
-    trainer.fit(
-        task, data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
-    )
+    start = last if resume and last.is_file() else None
+    try:
+        trainer.fit(task, data, ckpt_path=start, weights_only=True)
+    except OSError as err:
+        if err.errno not in _NO_ROOM:
+            raise
+        msg = (
+            f'{output} has no room for a checkpoint of epoch {trainer.current_epoch} '
+            f'({err.strerror}); what was saved before is whole. Make room, then go on with '
+            f'`--resume true`.'
+        )
+        raise InputError(msg) from err
     return output
 
 

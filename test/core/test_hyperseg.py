@@ -28,7 +28,7 @@ def lite0() -> HyperSeg:
 def test_presets_are_the_documented_ones() -> None:
     assert preset_names() == (
         'camvid-l', 'camvid-s', 'cityscapes-m', 'cityscapes-s', 'lite0', 'lite0-refined',
-        'lite0-small', 'lite1', 'lite2', 'vocsbd-l',
+        'lite0-small', 'lite0-small-refined', 'lite1', 'lite2', 'vocsbd-l',
     )  # fmt: skip
 
 

@@ -213,6 +213,25 @@ def test_nan_loss_stops_and_names_the_batch(tmp_path: Path) -> None:
         train(dataclasses.replace(config, optimizer=optimizer))
 
 
+def test_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    posix = pytest.importorskip('resource')
+    run = tmp_path / 'run'
+    train(_recipe(run, epochs=1))
+    before = (run / 'last.ckpt').read_bytes()
+    soft, hard = posix.getrlimit(posix.RLIMIT_FSIZE)
+    # A file that may not grow fails as one on a full disk does: with an OSError.
+    posix.setrlimit(posix.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(InputError, match=r'no room .* epoch 1 .*--resume true'):
+            train(_recipe(run), resume=True)
+    finally:
+        posix.setrlimit(posix.RLIMIT_FSIZE, (soft, hard))
+    assert (run / 'last.ckpt').read_bytes() == before
+    assert [path.name for path in run.glob('*ckpt*')] == ['last.ckpt']
+    train(_recipe(run), resume=True)
+    assert torch.load(run / 'last.ckpt', weights_only=True)['epoch'] == 1  # from 0
+
+
 @pytest.mark.slow
 def test_two_processes_follow_one_with_the_double_batch(tmp_path: Path) -> None:
     script = Path(__file__).with_name('train_ddp.py')
