@@ -61,7 +61,7 @@ class EngineSpec:
         """The form of the graph that this engine takes, or runs fastest."""
         if self.use_tensorrt or self.device != 'cpu':
             return 'tensorrt'
-        return 'openvino' if self.name == 'openvino' else 'onnxruntime'
+        return 'onnxruntime' if self.name == 'onnxruntime' else 'openvino'
 
 
 def is_installed(name: EngineName) -> bool:

@@ -38,8 +38,8 @@ from hyperseg_core.model.patchwise import split_patches
 Form = Literal['openvino', 'onnxruntime', 'tensorrt']
 """The engines that the graph is written for. The dynamic depthwise step is a grouped convolution
 with a computed kernel, the fastest on CPUs, or nine shifted products for TensorRT, which takes no
-computed kernels. Classes are compared plane by plane where engines fuse such chains, or by
-reductions where each operator runs on its own: in ONNX Runtime on a CPU, and in PyTorch."""
+computed kernels. Classes are compared plane by plane, a chain that OpenVINO fuses and that suits
+PyTorch too, whose argmax is slow; or by reductions for ONNX Runtime on a CPU, whose Where is."""
 Size = tuple[int, int]
 
 _NUM_BANDS = 3
