@@ -56,6 +56,7 @@ def test_exported_graph_keeps_tensorrts_rules(preset: str, tmp_path: Path) -> No
     assert [output.name for output in graph.output] == ['labels', 'confidence']
 
 
+# The rule is TensorRT's; ONNX Runtime's ArgMax gives int64, which is cast at once.
 @pytest.mark.parametrize('form', ['openvino', 'tensorrt'])
 def test_no_int64_is_computed_per_pixel(form: str, tmp_path: Path) -> None:
     path = tmp_path / 'graph.onnx'
