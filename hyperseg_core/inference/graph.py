@@ -121,8 +121,8 @@ class DeployableGraph(nn.Module):
         for block, tap, weight_map in levels:
             if isinstance(block, RefinementMetaBlock):
                 assert x is not None
-                refine = refine_planes if self.form == 'onnxruntime' else refine_rows
-                x = refine(block, tap, x, weight_map)
+                keeps_planes = self.form == 'onnxruntime'
+                x = refine(block, tap, x, weight_map, keeps_planes=keeps_planes)
             else:
                 x = self._level(block, level_input(tap, x), weight_map)  # type: ignore[arg-type]
         assert x is not None
@@ -170,35 +170,38 @@ class DeployableGraph(nn.Module):
         return torch.bmm(rows_PKC, kernels_PCO) + _bias(block, 2)
 
 
-def refine_rows(block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor) -> Tensor:
+def refine(
+    block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor, *, keeps_planes: bool
+) -> Tensor:
     """Correct the logits plane by plane, as the classes are wanted apart afterwards.
 
-    What engines keep channel by channel inside, the tap, stays so: its share of the kernels is a
-    product of its own.
+    Engines that keep maps channel by channel inside keep the tap so: its share of the kernels is
+    a product of its own. For those that keep planes, it is one product.
     """
+    height, width = tap.shape[2:]
+    grid = (weight_map.shape[-2], weight_map.shape[-1])
     on_place, on_tap, on_logits = _refining_kernels(block, weight_map)
-    place = _place_of(tap)
-    grid = (weight_map.shape[-2], weight_map.shape[-1])
-    planes = torch.cat((place, upsample(x, (tap.shape[2], tap.shape[3]))), 1)
-    patches = split_patches(planes, grid)
-    on_planes = torch.cat((on_place, on_logits), 2)
-    out_PNK = torch.bmm(on_planes, patches.reshape(len(on_tap), planes.shape[1], -1))
-    rows_PKC = cut_rows(tap.permute(0, 2, 3, 1), grid)
-    out_PNK = out_PNK + torch.bmm(on_tap, rows_PKC.transpose(1, 2)) + _bias(block, 0)[:, None]
-    return merge_patches(out_PNK.view(len(tap), *grid, -1, *patches.shape[4:]))
-
-
-def refine_planes(
-    block: RefinementMetaBlock, tap: Tensor, x: Tensor, weight_map: Tensor
-) -> Tensor:
-    """Do what `refine_rows` does where an engine keeps planes: the tap is cut as they are."""
-    kernels_PNC = torch.cat(_refining_kernels(block, weight_map), 2)
-    grid = (weight_map.shape[-2], weight_map.shape[-1])
-    planes = torch.cat((_place_of(tap), tap, upsample(x, (tap.shape[2], tap.shape[3]))), 1)
-    patches = split_patches(planes, grid)
-    out_PNK = torch.bmm(kernels_PNC, patches.reshape(len(kernels_PNC), planes.shape[1], -1))
+    place = positional_encoding(height, width, device=tap.device, dtype=tap.dtype)
+    place, logits = place.expand(len(tap), -1, -1, -1), upsample(x, (height, width))
+    if keeps_planes:
+        out_PNK = _mix_planes((place, tap, logits), (on_place, on_tap, on_logits), grid)
+    else:
+        out_PNK = _mix_planes((place, logits), (on_place, on_logits), grid)
+        rows_PKC = cut_rows(tap.permute(0, 2, 3, 1), grid)
+        out_PNK = out_PNK + torch.bmm(on_tap, rows_PKC.transpose(1, 2))
     out_PNK = out_PNK + _bias(block, 0)[:, None]
-    return merge_patches(out_PNK.view(len(tap), *grid, -1, *patches.shape[4:]))
+    patch = (height // grid[0], width // grid[1])
+    return merge_patches(out_PNK.view(len(tap), *grid, -1, *patch))
+
+
+def _mix_planes(
+    maps: Sequence[Tensor], kernels: Sequence[Tensor], grid: tuple[int, int]
+) -> Tensor:
+    """Apply kernels (P, N, C) to the maps (B, C, H, W) that they belong to: (P, N, K)."""
+    kernels_PNC = torch.cat(list(kernels), 2)
+    patches = split_patches(torch.cat(list(maps), 1), grid)
+    count, _, num_maps = kernels_PNC.shape
+    return torch.bmm(kernels_PNC, patches.reshape(count, num_maps, -1))
 
 
 def _refining_kernels(
@@ -212,11 +215,6 @@ def _refining_kernels(
     # What passes the logits on is part of the kernel: no addition per pixel.
     identity = torch.eye(num_classes, device=weights.device, dtype=weights.dtype)
     return on_place, on_tap, on_logits + identity
-
-
-def _place_of(tap: Tensor) -> Tensor:
-    place = positional_encoding(*tap.shape[2:], device=tap.device, dtype=tap.dtype)
-    return place.expand(len(tap), -1, -1, -1)
 
 
 def _bias(block: MetaBlock, index: int) -> Tensor:
@@ -319,11 +317,16 @@ def compare_by_planes(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Ten
 
 
 def compare_by_reductions(logits_BNHW: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:
-    """Do what `compare_by_planes` does in a few operators over all classes."""
-    ids = logits_BNHW.argmax(1)
-    total = torch.exp(logits_BNHW - logits_BNHW.amax(1, keepdim=True)).sum(1)
-    if logits_BNHW.shape[1] > num_labels:
-        ids = torch.where(ids < num_labels, ids, IGNORE_ID)
+    """Do what `compare_by_planes` does in a few operators over all classes, without int64."""
+    largest = logits_BNHW.amax(1, keepdim=True)
+    num_classes = logits_BNHW.shape[1]
+    # Of equals the first has the highest rank, and wins as in argmax.
+    ranks = torch.arange(num_classes, 0, -1, device=largest.device, dtype=largest.dtype)
+    is_largest = (logits_BNHW == largest).to(largest.dtype)
+    ids = num_classes - (is_largest * ranks[:, None, None]).amax(1).clamp(min=1)
+    total = torch.exp(logits_BNHW - largest).sum(1)
+    if num_classes > num_labels:
+        ids = torch.where(ids < num_labels, ids, float(IGNORE_ID))
     return ids.to(torch.uint8), _as_bytes(1 / total)
 
 

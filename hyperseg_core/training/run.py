@@ -144,9 +144,9 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config, output)
     last = output / 'last.ckpt'
-    if resume and not last.is_file():
-        _logger.warning('Nothing to resume: %s is not there; training from the start.', last)
     start = last if resume and last.is_file() else None
+    if resume and start is None:
+        _logger.warning('Nothing to resume: %s is not there; training from the start.', last)
     try:
         trainer.fit(task, data, ckpt_path=start, weights_only=True)
     except OSError as err:

@@ -1,6 +1,7 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hyperseg_core import load_labels
 from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
 from hyperseg_core.inference.export import export_onnx
+from hyperseg_core.inference.graph import Form
 from hyperseg_core.model.config import preset_names
 
 # What TensorRT 10's ONNX parser lists as supported, of what a network may be made of here
@@ -56,8 +58,7 @@ def test_exported_graph_keeps_tensorrts_rules(preset: str, tmp_path: Path) -> No
     assert [output.name for output in graph.output] == ['labels', 'confidence']
 
 
-# The rule is TensorRT's; ONNX Runtime's ArgMax gives int64, which is cast at once.
-@pytest.mark.parametrize('form', ['openvino', 'tensorrt'])
+@pytest.mark.parametrize('form', get_args(Form))
 def test_no_int64_is_computed_per_pixel(form: str, tmp_path: Path) -> None:
     path = tmp_path / 'graph.onnx'
     export_onnx(_checkpoint('lite0'), path, size=SIZE, form=form)  # type: ignore[arg-type]
