@@ -99,7 +99,7 @@ def run_cameras(names: list[str], rate_hz: float, size: tuple[int, int], seconds
 
     from hyperseg_core.data.drive.scene import DriveScene
     from hyperseg_ros.conversions import fill_image
-    from hyperseg_ros.node_process import left_within
+    from hyperseg_ros.node_process import leave_graph
 
     rclpy.init(args=[])
     node = Node('cameras')
@@ -126,9 +126,7 @@ def run_cameras(names: list[str], rate_hz: float, size: tuple[int, int], seconds
         message.header.stamp = node.get_clock().now().to_msg()
         publishers[index % len(publishers)].publish(message)
     time.sleep(0.5)
-    with left_within():
-        node.destroy_node()
-        rclpy.shutdown()
+    leave_graph(node)
 
 
 class Listener:

@@ -34,7 +34,7 @@ from hyperseg_ros.bags import RawMessage
 from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import read_messages
 from hyperseg_ros.bags import ros2_type_name
-from hyperseg_ros.node_process import left_within
+from hyperseg_ros.node_process import leave_graph
 
 _logger = logging.getLogger(__name__)
 _CLOCK_HZ = 100.0
@@ -87,16 +87,16 @@ def bag_play_command(
     if not rclpy.ok():
         rclpy.init()
     node = rclpy.create_node('bag_player')
+    status = 1
     try:
         with open_bag(bag) as reader:
             player = BagPlayer(node, reader, options)
             with _keyboard():
                 player.play()
+        status = 0
     finally:
-        with left_within():
-            node.destroy_node()
-            rclpy.try_shutdown()
-    return 0
+        leave_graph(node, status=status)
+    return status
 
 
 class BagPlayer:

@@ -39,6 +39,7 @@ from hyperseg_ros.bags import IMAGE
 from hyperseg_ros.bags import LABEL_INFO
 from hyperseg_ros.bags import BagWriter
 from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.node_process import leave_graph
 from hyperseg_ros.node_process import stop_on_signals
 
 _KEPT = 60
@@ -280,7 +281,9 @@ def main() -> int:
             name: stack.enter_context(process(*command, log=output / f'{name}.log'))
             for name, command in commands.items()
         }
-        return _collect(options, topic, children, output)
+        collector, status = _collect(options, topic, children, output)
+    leave_graph(collector, status=status)
+    return status
 
 
 def _clear(output: Path) -> None:
@@ -296,7 +299,7 @@ def _collect(
     topic: str,
     children: dict[str, 'subprocess.Popen[bytes]'],
     output: Path,
-) -> int:
+) -> tuple[Collector, int]:
     console, stop = Console(), stop_on_signals()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
     labels = load_checkpoint(options.checkpoint).labels
@@ -321,16 +324,15 @@ def _collect(
         console.print('Interrupted.')
     collector.finish()
     count = collector.num_masks
-    collector.destroy_node()
-    rclpy.try_shutdown()
-    if not count:
+    status = 0 if count else 1
+    if count:
+        console.print(_NEXT.format(output=output, count=count))
+    else:
         ended = [name for name, child in children.items() if child.poll() is not None]
         lines = [f'the {name} ended: {_last_line(output / f"{name}.log")}' for name in ended]
         reason = ('; '.join(lines) or collector.message).rstrip('.')
         console.print(f'No mask came: {reason}. The logs are in {output}/.')
-        return 1
-    console.print(_NEXT.format(output=output, count=count))
-    return 0
+    return collector, status
 
 
 def _is_over(

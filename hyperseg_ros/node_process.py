@@ -56,8 +56,8 @@ class _TimerTimes(ctypes.Structure):
 
 
 @contextlib.contextmanager
-def left_within(seconds: float = _LEAVE_S) -> Iterator[None]:
-    """End this process with status 0 if the block takes longer, whatever it is waiting for.
+def left_within(seconds: float = _LEAVE_S, *, status: int = 0) -> Iterator[None]:
+    """End this process with `status` if the block takes longer, whatever it is waiting for.
 
     Fast DDS with TCP (`LARGE_DATA`) now and then never returns from removing its participant: it
     waits for a lock that a thread reading from a peer holds (seen with 3.2; mended in later
@@ -70,7 +70,7 @@ def left_within(seconds: float = _LEAVE_S) -> Iterator[None]:
         yield
         return
     leave = ctypes.cast(libc._exit, ctypes.c_void_p)  # called with `value`, the status
-    event = _EventNotification(value=0, notify=_SIGEV_THREAD, function=leave)
+    event = _EventNotification(value=status, notify=_SIGEV_THREAD, function=leave)
     timer = ctypes.c_void_p()
     if libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):
         yield  # without a timer, as it was before there was one
@@ -81,6 +81,17 @@ def left_within(seconds: float = _LEAVE_S) -> Iterator[None]:
         yield
     finally:
         libc.timer_delete(timer)
+
+
+def leave_graph(node: Node, *, status: int = 0) -> None:
+    """Destroy the process's node and shut rclpy down; the last thing that a process does.
+
+    If that does not return, the process ends with `status`: what is to be said or written must be
+    done before.
+    """
+    with left_within(status=status):
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def stop_on_signals() -> threading.Event:
@@ -123,10 +134,8 @@ def run_node(
     finally:
         if node is not None and release is not None:
             release(node)
-        with left_within():
-            if node is not None:
-                node.destroy_node()
-            rclpy.try_shutdown()
+        if node is not None:
+            leave_graph(node)
     end_process()
 
 

@@ -124,6 +124,16 @@ class SegmenterNode(LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
+    def destroy_node(self) -> None:
+        """Leave the graph.
+
+        rclpy lets go of everything but the lifecycle's state machine, whose services keep the
+        participant: others would see this node until its lease ends, and its shared memory would
+        outlive the process.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _release(self, timeout_s: float = _STOP_S) -> None:
         self._is_active = False
         if self._worker is not None and not self._worker.stop(timeout_s):

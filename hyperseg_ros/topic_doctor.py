@@ -20,6 +20,7 @@ from hyperseg_ros.health import cause_of_silence
 from hyperseg_ros.image_topics import MESSAGES
 from hyperseg_ros.image_topics import TRANSPORTS
 from hyperseg_ros.image_topics import similar_topics
+from hyperseg_ros.node_process import leave_graph
 
 
 def examine_topic(topic: str, seconds: float = 4.0) -> bool:
@@ -28,45 +29,48 @@ def examine_topic(topic: str, seconds: float = 4.0) -> bool:
     Returns:
         Whether frames that can be segmented arrive.
     """
-    console = Console()
     rclpy.init(args=[])
     node = rclpy.create_node('hyperseg_doctor')
+    is_good = False
     try:
-        health, seen = StreamHealth(), {'encoding': ''}
-        _spin(node, 1.0)
-        publishers = node.get_publishers_info_by_topic(topic)
-        for info in publishers:
-            reliability = info.qos_profile.reliability.name.lower()
-            console.print(f'{topic}: {info.topic_type} from {info.node_name}, {reliability}')
-        types = [info.topic_type for info in publishers if info.topic_type in TRANSPORTS]
-        if publishers and not types:
-            console.print(f'{topic} carries no image; expected one of {", ".join(TRANSPORTS)}.')
-            return False
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        if types:
-            node.create_subscription(
-                MESSAGES[TRANSPORTS[types[0]]],
-                topic,
-                lambda message: _examine(message, health, seen),
-                qos,
-            )
-        _spin(node, seconds)
-        snapshot = health.snapshot()
-        if snapshot.published:
-            console.print(
-                f'{snapshot.rate_in_hz:.1f} frames/s, {seen["encoding"]}: can be segmented.'
-            )
-            return True
-        reason = cause_of_silence(
-            snapshot, topic=topic, num_publishers=len(publishers),
-            similar=similar_topics(node, topic), wrong_type='', qos_problem='',
-            is_building=False, failure='',
-        )  # fmt: skip
-        console.print(f'No frame that can be segmented on {topic}: {reason}.')
-        return False
+        is_good = _listen(node, topic, seconds)
+        return is_good
     finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        leave_graph(node, status=0 if is_good else 1)
+
+
+def _listen(node: Node, topic: str, seconds: float) -> bool:
+    console = Console()
+    health, seen = StreamHealth(), {'encoding': ''}
+    _spin(node, 1.0)
+    publishers = node.get_publishers_info_by_topic(topic)
+    for info in publishers:
+        reliability = info.qos_profile.reliability.name.lower()
+        console.print(f'{topic}: {info.topic_type} from {info.node_name}, {reliability}')
+    types = [info.topic_type for info in publishers if info.topic_type in TRANSPORTS]
+    if publishers and not types:
+        console.print(f'{topic} carries no image; expected one of {", ".join(TRANSPORTS)}.')
+        return False
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    if types:
+        node.create_subscription(
+            MESSAGES[TRANSPORTS[types[0]]],
+            topic,
+            lambda message: _examine(message, health, seen),
+            qos,
+        )
+    _spin(node, seconds)
+    snapshot = health.snapshot()
+    if snapshot.published:
+        console.print(f'{snapshot.rate_in_hz:.1f} frames/s, {seen["encoding"]}: can be segmented.')
+        return True
+    reason = cause_of_silence(
+        snapshot, topic=topic, num_publishers=len(publishers),
+        similar=similar_topics(node, topic), wrong_type='', qos_problem='',
+        is_building=False, failure='',
+    )  # fmt: skip
+    console.print(f'No frame that can be segmented on {topic}: {reason}.')
+    return False
 
 
 def _examine(message: Any, health: StreamHealth, seen: dict[str, str]) -> None:

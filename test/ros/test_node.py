@@ -353,6 +353,18 @@ def test_camera_that_changes_size_and_stops_and_starts(
             client.spin(0.3)
 
 
+def test_node_that_ends_leaves_the_graph_at_once(
+    client: Client, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    def is_there() -> bool:
+        return 'segmenter' in client.node.get_node_names()
+
+    with node_process(small_checkpoint, tmp_path / 'log'):
+        assert client.wait(is_there)
+    # A participant that just dies stays until its lease ends, 20 s later.
+    assert client.wait(lambda: not is_there(), 5)
+
+
 def test_example_subscriber_tells_whether_the_lane_is_drivable() -> None:
     from hyperseg_ros.examples.lane_ahead import is_drivable
 

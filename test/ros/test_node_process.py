@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ending a process that DDS would keep for ever."""
+"""How our processes leave: in time, and leaving nothing behind."""
 
 import subprocess
 import sys
