@@ -23,7 +23,7 @@ from torch.nn import functional
 from hyperseg_core import build_model
 from hyperseg_core.commands.hardware import describe_machine
 from hyperseg_core.model.hyperseg import HyperSeg
-from hyperseg_core.preprocessing import normalise
+from hyperseg_core.model.pixels import normalise
 from hyperseg_core.process_memory import keep_freed_memory
 from hyperseg_core.training.losses import bootstrapped_cross_entropy
 

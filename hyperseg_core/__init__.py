@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """HyperSeg: the network, its training and its inference, without ROS."""
 
+import importlib
+from typing import TYPE_CHECKING
+from typing import Any
+
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
@@ -15,9 +19,11 @@ from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
-from hyperseg_core.model.hyperseg import HyperSeg
-from hyperseg_core.model.hyperseg import build_model
-from hyperseg_core.published import import_published
+
+if TYPE_CHECKING:
+    from hyperseg_core.model.hyperseg import HyperSeg
+    from hyperseg_core.model.hyperseg import build_model
+    from hyperseg_core.published import import_published
 
 __all__ = [
     'Checkpoint',
@@ -37,3 +43,17 @@ __all__ = [
     'load_labels',
     'save_checkpoint',
 ]
+
+_WITH_TORCH = {
+    'HyperSeg': 'hyperseg_core.model.hyperseg',
+    'build_model': 'hyperseg_core.model.hyperseg',
+    'import_published': 'hyperseg_core.published',
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs PyTorch when it is used: seconds that a robot's node does not have."""
+    if name in _WITH_TORCH:
+        return getattr(importlib.import_module(_WITH_TORCH[name]), name)
+    msg = f'module {__name__!r} has no attribute {name!r}'
+    raise AttributeError(msg)

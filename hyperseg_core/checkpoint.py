@@ -13,24 +13,26 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 import weakref
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import safe_open
-from safetensors.torch import save
-import torch
-from torch import Tensor
+from safetensors.numpy import save
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
-from hyperseg_core.model.hyperseg import HyperSeg
-from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
+
+if TYPE_CHECKING:  # what a robot needs of a checkpoint, with its engine built, is no PyTorch
+    from hyperseg_core.model.hyperseg import HyperSeg
 
 FORMAT_VERSION = 1
 _FORMAT = 'hyperseg-checkpoint'
@@ -49,11 +51,11 @@ class Checkpoint:
     """Scores by the split they were measured on."""
     digest: str
     """SHA-256 over metadata and tensors, hexadecimal."""
-    network: Callable[[], HyperSeg]
+    network: Callable[[], 'HyperSeg']
     """Gives the network; `model` calls it."""
 
     @classmethod
-    def of_model(cls, model: HyperSeg, labels: LabelSet, *, digest: str) -> 'Checkpoint':
+    def of_model(cls, model: 'HyperSeg', labels: LabelSet, *, digest: str) -> 'Checkpoint':
         """Return a checkpoint of a network that no file holds, under a digest of one's own."""
         return cls(
             config=model.config, labels=labels, provenance={}, scores={}, digest=digest,
@@ -61,14 +63,15 @@ class Checkpoint:
         )  # fmt: skip
 
     @property
-    def model(self) -> HyperSeg:
+    def model(self) -> 'HyperSeg':
         """The network: in evaluation mode, float32, on the CPU.
 
         That of a file is read when it is asked for and goes when nobody uses it any more: an
         engine that comes from its cache does not need it.
 
         Raises:
-            CheckpointError: If the file is gone or no longer what it was.
+            CheckpointError: If the file is gone, no longer what it was, or does not fit the
+                network that it describes.
         """
         return self.network()
 
@@ -95,7 +98,7 @@ def check_labels(num_classes: int, labels: LabelSet) -> None:
 
 def save_checkpoint(
     path: str | Path,
-    model: HyperSeg,
+    model: 'HyperSeg',
     labels: LabelSet,
     *,
     provenance: Mapping[str, Any] | None = None,
@@ -118,7 +121,7 @@ def save_checkpoint(
     path = Path(path)
     check_labels(model.config.num_classes, labels)
     state = {
-        key: value.detach().cpu().contiguous()
+        key: value.detach().cpu().contiguous().numpy()
         for key, value in model.state_dict().items()
         if not key.endswith('num_batches_tracked')
     }
@@ -126,7 +129,7 @@ def save_checkpoint(
         msg = 'The network was fused, which cannot be undone; save it before `fuse()`.'
         raise ConfigError(msg)
     if half:
-        state = {key: value.half() for key, value in state.items()}
+        state = {key: value.astype(np.float16) for key, value in state.items()}
     config = model.config
     described = {
         'model': config.to_dict(),
@@ -161,15 +164,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def digest(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+def digest(state: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
     """Return the SHA-256 over metadata and tensors, hexadecimal."""
     hasher = hashlib.sha256()
     for key in sorted(set(metadata) - {'digest'}):
         hasher.update(f'{key}={metadata[key]}\n'.encode())
     for key in sorted(state):
-        tensor = state[key].contiguous()
-        hasher.update(f'{key}:{tensor.dtype}:{tuple(tensor.shape)}\n'.encode())
-        hasher.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+        array = np.ascontiguousarray(state[key])
+        hasher.update(f'{key}:torch.{array.dtype}:{state[key].shape}\n'.encode())
+        hasher.update(array.data)
     return hasher.hexdigest()
 
 
@@ -193,7 +196,7 @@ def checkpoint_path(path_or_name: str | Path) -> Path:
 
 
 def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
-    """Rebuild a network from its file alone.
+    """Read a checkpoint, from its file alone; its network is built when it is asked for.
 
     Args:
         path_or_name: A file, or the name of a shipped checkpoint: `default` or `fast`.
@@ -203,13 +206,11 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         FileNotFoundError: If there is no such file.
     """
     path = checkpoint_path(path_or_name)
-    metadata, state = _read(path)
+    metadata, _ = _read(path)
     parts = {key: json.loads(metadata[key]) for key in _JSON_KEYS}
     config = config_from_dict(parts['model'], origin=f'{path}, model')
     labels = LabelSet.from_dict(parts['labels'], origin=f'{path}, labels')
     check_labels(config.num_classes, labels)
-    with torch.device('meta'):
-        _check_fit(path, build_model(config), state)
     return Checkpoint(
         config=config,
         labels=labels,
@@ -227,7 +228,11 @@ class _NetworkInFile:
         self._path, self._config, self._digest = path, config, file_digest
         self._last: Callable[[], HyperSeg | None] = lambda: None
 
-    def __call__(self) -> HyperSeg:
+    def __call__(self) -> 'HyperSeg':
+        import torch
+
+        from hyperseg_core.model.hyperseg import build_model
+
         model = self._last()
         if model is None:
             metadata, state = _read(self._path)
@@ -236,21 +241,30 @@ class _NetworkInFile:
                 raise CheckpointError(msg)
             model = build_model(self._config).eval()
             own = model.state_dict()
+            _check_fit(self._path, {k: tuple(v.shape) for k, v in own.items()}, state)
             for key, value in state.items():
-                own[key].copy_(value)
+                own[key].copy_(torch.from_numpy(value))
             self._last = weakref.ref(model)
         return model
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     """Read metadata and tensors.
 
     Raises:
         CheckpointError: If they are not those of an undamaged checkpoint.
     """
     try:
-        with safe_open(path, framework='pt') as file:
+        with safe_open(path, framework='np') as file:
             metadata = dict(file.metadata() or {})
+            _check_header(path, metadata)
+            types = {file.get_slice(key).get_dtype() for key in file.keys()} - {'F32', 'F16'}
+            if types:
+                msg = (
+                    f'{path} holds tensors of type {", ".join(sorted(types))}, expected F32 or '
+                    f'F16; save it anew with `save_checkpoint`.'
+                )
+                raise CheckpointError(msg)
             state = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as err:
         msg = (
@@ -258,7 +272,6 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             f'.pth needs `hyperseg import-published` first.'
         )
         raise CheckpointError(msg) from err
-    _check_header(path, metadata)
     if digest(state, metadata) != metadata['digest']:
         msg = (
             f'{path} was changed after it was saved: its content does not match its digest. Copy '
@@ -288,8 +301,10 @@ def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
         raise CheckpointError(msg)
 
 
-def _check_fit(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> None:
-    own = {k: v for k, v in model.state_dict().items() if not k.endswith('num_batches_tracked')}
+def _check_fit(
+    path: Path, network: Mapping[str, tuple[int, ...]], state: Mapping[str, NDArray[Any]]
+) -> None:
+    own = {key: shape for key, shape in network.items() if not key.endswith('num_batches_tracked')}
     missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or unexpected:
         msg = (
@@ -297,10 +312,10 @@ def _check_fit(path: Path, model: HyperSeg, state: Mapping[str, Tensor]) -> None
             f'{missing[:5]}, {len(unexpected)} unexpected {unexpected[:5]}. Export it again.'
         )
         raise CheckpointError(msg)
-    for key, value in own.items():
-        if value.shape != state[key].shape:
+    for key, shape in own.items():
+        if shape != state[key].shape:
             msg = (
-                f'{path}: {key} has shape {tuple(state[key].shape)}, but the network that it '
-                f'describes needs {tuple(value.shape)}. Export it again.'
+                f'{path}: {key} has shape {state[key].shape}, but the network that it describes '
+                f'needs {shape}. Export it again.'
             )
             raise CheckpointError(msg)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a frame to the network's input: the one policy of sizes and normalisation.
+"""From a frame to the network's input: the one policy of sizes.
 
 Training, evaluation and inference share it: a frame is stretched to the network's size and the
 logits are brought back bilinearly to the frame's size before the argmax (SPEC 6).
@@ -8,13 +8,10 @@ logits are brought back bilinearly to the frame's size before the argmax (SPEC 6
 
 import numpy as np
 from numpy.typing import NDArray
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import ModelConfig
-from hyperseg_core.model.hyperseg import nearest_multiple
+from hyperseg_core.model.config import nearest_multiple
 
 Size = tuple[int, int]
 
@@ -51,13 +48,6 @@ def network_size(frame: Size, config: ModelConfig, size: Size | None = None) -> 
     )
 
 
-def normalise(images: Tensor, config: ModelConfig) -> Tensor:
-    """Normalise RGB images (B, 3, H, W) from 0 to 255: `(x / 255 - mean) / std`, float32."""
-    mean = torch.tensor(config.mean, device=images.device)[:, None, None] * 255
-    std = torch.tensor(config.std, device=images.device)[:, None, None] * 255
-    return (images.float() - mean) / std
-
-
 def resize_frame(frame: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Resize a frame (H, W, 3) to `size`: bilinear, area averaging below half.
 
@@ -70,10 +60,3 @@ def resize_frame(frame: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     shrinks = frame.shape[0] > 2 * size[0] and frame.shape[1] > 2 * size[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(frame, size[::-1], interpolation=interpolation).astype(np.uint8, copy=False)
-
-
-def logits_to_labels(logits: Tensor, size: Size) -> Tensor:
-    """Bring logits (B, N, h, w) to `size` bilinearly and take the classes, (B, H, W) int64."""
-    if tuple(logits.shape[-2:]) != size:
-        logits = functional.interpolate(logits, size, mode='bilinear', align_corners=False)
-    return logits.argmax(1)

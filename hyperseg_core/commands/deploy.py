@@ -11,12 +11,11 @@ import time
 
 from rich.console import Console
 from rich.table import Table
-import torch
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.inference.engine_cache import cache_root
-from hyperseg_core.inference.export import export_onnx
-from hyperseg_core.inference.graph import Form
+from hyperseg_core.inference.engines import Form
+from hyperseg_core.inference.engines import device_name
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import this_machine
@@ -43,6 +42,8 @@ def export_command(
         batch: Frames per run.
         form: The engines it is for: tensorrt for GPUs, openvino or onnxruntime for CPUs.
     """
+    from hyperseg_core.inference.export import export_onnx
+
     loaded = load_checkpoint(checkpoint)
     config = loaded.config
     chosen = network_size(config.size, config, size)
@@ -90,7 +91,7 @@ def print_report(more: Sequence[tuple[str, str]]) -> None:
     table.add_row('Python', platform.python_version())
     for name in ('torch', 'timm', 'numpy', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'onnx'):
         table.add_row(name, _version(name))
-    table.add_row('CUDA', torch.cuda.get_device_name() if machine.has_cuda else 'none')
+    table.add_row('CUDA', device_name('cuda') if machine.has_cuda else 'none')
     table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none')
     table.add_row('bfloat16 on the CPU', 'yes' if machine.has_bf16 else 'no')
     for row in more:

@@ -18,16 +18,13 @@ import shutil
 import tempfile
 from typing import Any
 
-import torch
-
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import write_atomically
+from hyperseg_core.inference.engines import OPSET
 from hyperseg_core.inference.engines import EngineSpec
 from hyperseg_core.inference.engines import device_name
 from hyperseg_core.inference.engines import engine_version
-from hyperseg_core.inference.export import OPSET
-from hyperseg_core.inference.export import export_onnx
-from hyperseg_core.inference.graph import Size
+from hyperseg_core.preprocessing import Size
 
 _logger = logging.getLogger(__name__)
 _LAYOUT_VERSION = 1
@@ -48,7 +45,7 @@ def cache_key(
         'checkpoint': checkpoint.digest,
         'engine': asdict(spec),
         'engine_version': engine_version(spec.name),
-        'torch': torch.__version__,
+        'torch': engine_version('torch'),
         'opset': OPSET,
         'device': device_name(spec.device),
         'batch': batch,
@@ -136,8 +133,7 @@ def exported_graph(
                 for stale in folder.iterdir():
                     if stale.name != 'lock':
                         _remove(stale)
-                export_onnx(checkpoint, entry.graph, **options)
-                entry.write_manifest()
+                _fill(entry, checkpoint, options)
             yield entry
         return
     except OSError as err:
@@ -150,11 +146,17 @@ def exported_graph(
     temporary = Path(tempfile.mkdtemp(prefix='hyperseg-engine-'))
     try:
         entry = CacheEntry(temporary, key)
-        export_onnx(checkpoint, entry.graph, **options)
-        entry.write_manifest()
+        _fill(entry, checkpoint, options)
         yield entry
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fill(entry: CacheEntry, checkpoint: Checkpoint, options: dict[str, Any]) -> None:
+    from hyperseg_core.inference.export import export_onnx  # PyTorch, which a full cache spares
+
+    export_onnx(checkpoint, entry.graph, **options)
+    entry.write_manifest()
 
 
 def _remove(path: Path) -> None:

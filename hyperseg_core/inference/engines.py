@@ -1,12 +1,14 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The engines behind one small protocol: torch, ONNX Runtime (CPU, CUDA, TensorRT), OpenVINO.
+"""The engines behind one small protocol: ONNX Runtime (CPU, CUDA, TensorRT) and OpenVINO here.
 
+PyTorch, in `torch_engine`, is not imported: with a built graph a robot starts and lives without.
 Options are plain data made by functions of their own, so that what a GPU would be told can be
 checked where there is none.
 """
 
 from collections.abc import Callable
+import ctypes
 from dataclasses import dataclass
 import importlib.util
 import os
@@ -18,15 +20,18 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-import torch
 
 from hyperseg_core.errors import EngineError
-from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.graph import Form
 
 Bytes = NDArray[np.uint8]
 EngineName = Literal['torch', 'onnxruntime', 'openvino']
 Precision = Literal['f32', 'bf16', 'f16']
+OPSET = 18
+Form = Literal['openvino', 'onnxruntime', 'tensorrt']
+"""The engines that the graph is written for. The dynamic depthwise step is a grouped convolution
+with a computed kernel, the fastest on CPUs, or nine shifted products for TensorRT, which takes no
+computed kernels. Classes are compared plane by plane, a chain that OpenVINO fuses and that suits
+PyTorch too, whose argmax is slow; or by reductions for ONNX Runtime on a CPU, whose Where is."""
 ENGINES: tuple[EngineName, ...] = ('torch', 'onnxruntime', 'openvino')
 _INSTALL = {'onnxruntime': 'onnxruntime', 'openvino': 'openvino', 'torch': 'torch'}
 
@@ -95,9 +100,22 @@ def engine_version(name: EngineName) -> str:
 
 def device_name(device: str) -> str:
     """Return what the device is called; built engines belong to it."""
-    if device.startswith('cuda') and torch.cuda.is_available():
+    if device.startswith('cuda') and has_cuda():
+        import torch
+
         return torch.cuda.get_device_name(torch.device(device))
     return platform.processor() or platform.machine()
+
+
+def has_cuda() -> bool:
+    """Tell whether PyTorch sees a CUDA device; where there is no driver, without importing it."""
+    try:
+        ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def cpu_threads() -> int:
@@ -105,49 +123,6 @@ def cpu_threads() -> int:
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     )
-
-
-class TorchEngine:
-    """PyTorch: the graph as it is, channels last, autocast where asked."""
-
-    def __init__(self, graph: DeployableGraph, spec: EngineSpec) -> None:
-        """Move the graph to its device.
-
-        Raises:
-            EngineError: If the device is CUDA and there is none.
-        """
-        self._device = torch.device(spec.device)
-        if self._device.type == 'cuda' and not torch.cuda.is_available():
-            msg = f'Device {spec.device!r} asks for CUDA, but torch sees none; use `device: cpu`.'
-            raise EngineError(msg)
-        self._dtype = {'f32': None, 'bf16': torch.bfloat16, 'f16': torch.float16}[spec.precision]
-        self._graph = graph.to(self._device)
-        self._graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stream = torch.cuda.Stream(self._device) if self._device.type == 'cuda' else None
-
-    def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
-        """Segment; see `Engine`."""
-        host = torch.from_numpy(frames)
-        with torch.inference_mode():
-            if self._stream is None:
-                ids, confidence = self._compute(host)
-                return ids.numpy(), confidence.numpy()
-            with torch.cuda.stream(self._stream):
-                outputs = self._compute(host.pin_memory().to(self._device, non_blocking=True))
-                ids, confidence = (value.to('cpu', non_blocking=True) for value in outputs)
-            self._stream.synchronize()
-            return ids.numpy(), confidence.numpy()
-
-    def _compute(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.autocast(
-            self._device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None
-        ):
-            ids, confidence = self._graph(frames)
-        return ids, confidence
-
-    def close(self) -> None:
-        """Release the graph."""
-        self._graph = None  # type: ignore[assignment]
 
 
 def onnxruntime_providers(

@@ -15,11 +15,11 @@ import torch
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.errors import EngineError
+from hyperseg_core.inference.engines import OPSET
+from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.graph import Form
-from hyperseg_core.inference.graph import Size
+from hyperseg_core.preprocessing import Size
 
-OPSET = 18
 INPUT_NAME = 'frames'
 OUTPUT_NAMES = ('labels', 'confidence')
 

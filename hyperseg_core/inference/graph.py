@@ -15,13 +15,13 @@ Shape suffixes used in this file:
 
 from collections.abc import Sequence
 import copy
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch import nn
 from torch.nn import functional
 
+from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.upsampling import build_upsampling
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.model.decoder import level_input
@@ -34,13 +34,7 @@ from hyperseg_core.model.meta_block import RefinementMetaBlock
 from hyperseg_core.model.patchwise import merge_patches
 from hyperseg_core.model.patchwise import positional_encoding
 from hyperseg_core.model.patchwise import split_patches
-
-Form = Literal['openvino', 'onnxruntime', 'tensorrt']
-"""The engines that the graph is written for. The dynamic depthwise step is a grouped convolution
-with a computed kernel, the fastest on CPUs, or nine shifted products for TensorRT, which takes no
-computed kernels. Classes are compared plane by plane, a chain that OpenVINO fuses and that suits
-PyTorch too, whose argmax is slow; or by reductions for ONNX Runtime on a CPU, whose Where is."""
-Size = tuple[int, int]
+from hyperseg_core.preprocessing import Size
 
 _NUM_BANDS = 3
 """Bands of lines in which OpenVINO compares classes: more take memory for their code, fewer for

@@ -11,9 +11,9 @@ from hyperseg_core.data.drive.scene import DriveScene
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.engines import Engine
 from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.engines import TorchEngine
 from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.graph import Size
+from hyperseg_core.inference.torch_engine import TorchEngine
+from hyperseg_core.preprocessing import Size
 
 MIN_AGREEMENT = {'f32': 0.999, 'bf16': 0.97, 'f16': 0.99}
 """Least share of pixels whose class is PyTorch's, by precision."""

@@ -22,14 +22,11 @@ from hyperseg_core.inference.engine_cache import exported_graph
 from hyperseg_core.inference.engines import FILE_ENGINES
 from hyperseg_core.inference.engines import Engine
 from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.engines import TorchEngine
-from hyperseg_core.inference.export import graph_of
-from hyperseg_core.inference.graph import Size
-from hyperseg_core.inference.parity import check_parity
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import this_machine
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
+from hyperseg_core.preprocessing import Size
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.process_memory import return_freed_memory
@@ -245,6 +242,9 @@ def build_engine(
         EngineError: If it is not installed, cannot be built, or disagrees.
     """
     if spec.name == 'torch':
+        from hyperseg_core.inference.export import graph_of
+        from hyperseg_core.inference.torch_engine import TorchEngine
+
         return TorchEngine(graph_of(checkpoint, size, output_size, spec.form), spec)
     with exported_graph(
         checkpoint, spec, batch=batch, size=size, output_size=output_size
@@ -257,6 +257,9 @@ def build_engine(
             msg = f'{spec} could not be built: {err}.'
             raise EngineError(msg) from err
         if entry.parity() is None:
+            from hyperseg_core.inference.export import graph_of
+            from hyperseg_core.inference.parity import check_parity
+
             graph = graph_of(checkpoint, size, output_size, spec.form)
             entry.write_manifest(check_parity(engine, graph, spec, batch))
     return engine

@@ -5,12 +5,11 @@
 from dataclasses import dataclass
 from typing import get_args
 
-import torch
-
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.engines import ENGINES
 from hyperseg_core.inference.engines import EngineSpec
 from hyperseg_core.inference.engines import Precision
+from hyperseg_core.inference.engines import has_cuda
 from hyperseg_core.inference.engines import is_installed
 
 CHOICES = ('auto', 'tensorrt', *ENGINES)
@@ -46,7 +45,7 @@ def this_machine() -> Machine:
         providers = tuple(onnxruntime.get_available_providers())
     flags = _cpu_flags()
     return Machine(
-        has_cuda=torch.cuda.is_available(),
+        has_cuda=has_cuda(),
         has_bf16=bool({'amx_bf16', 'avx512_bf16'} & flags),
         providers=providers,
         installed=tuple(name for name in ENGINES if is_installed(name)),

@@ -132,6 +132,11 @@ class ModelConfig:
         return dataclasses.asdict(self)
 
 
+def nearest_multiple(size: int, unit: int) -> int:
+    """Return the positive multiple of `unit` nearest to `size`."""
+    return max(unit, (size + unit // 2) // unit * unit)
+
+
 def preset_names() -> tuple[str, ...]:
     """Return the names of the shipped presets, sorted."""
     return resource_names('config', 'model', suffix='.yaml')

@@ -16,6 +16,7 @@ from hyperseg_core.model.backbone import Backbone
 from hyperseg_core.model.backbone import load_pretrained
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import load_config
+from hyperseg_core.model.config import nearest_multiple
 from hyperseg_core.model.context_head import ContextHead
 from hyperseg_core.model.decoder import Decoder
 from hyperseg_core.model.decoder import upsample
@@ -95,11 +96,6 @@ def check_images(images: Tensor, stride: int) -> None:
             f'Resize to {fit_height} x {fit_width} px, or use `Segmenter`, which does.'
         )
         raise InputError(msg)
-
-
-def nearest_multiple(size: int, unit: int) -> int:
-    """Return the positive multiple of `unit` nearest to `size`."""
-    return max(unit, (size + unit // 2) // unit * unit)
 
 
 def build_model(

@@ -17,8 +17,8 @@ from hyperseg_core.evaluation import Scores
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.hyperseg import HyperSeg
-from hyperseg_core.preprocessing import logits_to_labels
-from hyperseg_core.preprocessing import normalise
+from hyperseg_core.model.pixels import logits_to_labels
+from hyperseg_core.model.pixels import normalise
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.render import overlay
 from hyperseg_core.training import losses

@@ -15,6 +15,7 @@ from hyperseg_core import ConfigError
 from hyperseg_core import build_model
 from hyperseg_core import load_checkpoint
 from hyperseg_core import save_checkpoint
+from hyperseg_core.checkpoint import digest
 from hyperseg_core.labels import load_labels
 from hyperseg_core.model.hyperseg import HyperSeg
 
@@ -123,6 +124,23 @@ def test_other_version_is_refused(saved: Path) -> None:
 def test_tampered_file_is_refused(saved: Path, change: dict[str, Any]) -> None:
     _rewrite(saved, **change)
     with pytest.raises(CheckpointError, match='changed after it was saved'):
+        load_checkpoint(saved)
+
+
+def test_tensors_that_do_not_fit_the_network_are_refused(saved: Path) -> None:
+    tensors = {'backbone.bn1.bias': torch.ones(3)}
+    with safe_open(saved, 'np') as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}
+        header = dict(file.metadata())
+    arrays |= {key: value.numpy() for key, value in tensors.items()}
+    _rewrite(saved, tensors=tensors, digest=digest(arrays, header))
+    with pytest.raises(CheckpointError, match=r'bn1.bias has shape \(3,\), .* needs \(32,\)'):
+        _ = load_checkpoint(saved).model
+
+
+def test_tensors_of_other_types_are_refused(saved: Path) -> None:
+    _rewrite(saved, tensors={'backbone.bn1.bias': torch.ones(32, dtype=torch.bfloat16)})
+    with pytest.raises(CheckpointError, match='type BF16, expected F32 or F16'):
         load_checkpoint(saved)
 
 

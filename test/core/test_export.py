@@ -15,8 +15,8 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
 from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
+from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.export import export_onnx
-from hyperseg_core.inference.graph import Form
 from hyperseg_core.model.config import preset_names
 
 # What TensorRT 10's ONNX parser lists as supported, of what a network may be made of here

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from hyperseg_core import build_model
 from hyperseg_core import import_published
+from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.graph import Form
 from hyperseg_core.inference.graph import compare_by_planes
 from hyperseg_core.inference.graph import compare_by_reductions
 from hyperseg_core.inference.graph import cut_rows
@@ -21,7 +21,7 @@ from hyperseg_core.inference.upsampling import Interpolation
 from hyperseg_core.inference.upsampling import bilinear_matrix
 from hyperseg_core.inference.upsampling import build_upsampling
 from hyperseg_core.model.patchwise import split_patches
-from hyperseg_core.preprocessing import normalise
+from hyperseg_core.model.pixels import normalise
 from hyperseg_core.published import PUBLISHED_PRESETS
 
 

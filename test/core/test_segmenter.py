@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,15 +16,17 @@ from hyperseg_core import Segmenter
 from hyperseg_core import load_checkpoint
 from hyperseg_core.data.drive import DriveScene
 from hyperseg_core.inference import engine_cache
+from hyperseg_core.inference import export
 from hyperseg_core.inference import segmenter as segmenter_module
 from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.engines import TorchEngine
+from hyperseg_core.inference.engines import has_cuda
 from hyperseg_core.inference.engines import onnxruntime_providers
 from hyperseg_core.inference.engines import openvino_options
 from hyperseg_core.inference.export import graph_of
 from hyperseg_core.inference.parity import check_parity
 from hyperseg_core.inference.selection import Machine
 from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.torch_engine import TorchEngine
 from hyperseg_core.preprocessing import network_size
 
 ENGINES = ('torch', 'onnxruntime', 'openvino')
@@ -251,10 +255,24 @@ def test_cached_engine_is_used_again(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError('exported, or copied to memory, again')
 
-    monkeypatch.setattr(engine_cache, 'export_onnx', refuse)
-    monkeypatch.setattr(segmenter_module, 'graph_of', refuse)
+    monkeypatch.setattr(export, 'export_onnx', refuse)
+    monkeypatch.setattr(export, 'graph_of', refuse)
     Segmenter(small_checkpoint, 'onnxruntime')
     assert engine_cache.CacheEntry(_only_entry(cache), {}).parity() is not None
+
+
+@pytest.mark.skipif(has_cuda(), reason='PyTorch is asked about the GPU')
+def test_robot_with_a_built_engine_runs_without_pytorch(
+    cache: Path, small_checkpoint: Path
+) -> None:
+    Segmenter(small_checkpoint, 'onnxruntime')
+    code = """
+import sys
+from hyperseg_core import Segmenter
+Segmenter(sys.argv[1], 'onnxruntime')
+assert 'torch' not in sys.modules
+"""
+    subprocess.run([sys.executable, '-c', code, str(small_checkpoint)], check=True, timeout=60)
 
 
 @pytest.mark.parametrize('damage', ['truncate', 'foreign', 'manifest'])
