@@ -38,8 +38,9 @@ from hyperseg_ros.node_process import leave_graph
 
 _logger = logging.getLogger(__name__)
 _CLOCK_HZ = 100.0
-_MATCH_S = 3.0
-_SETTLE_S = 0.5
+_MATCH_S, _SETTLE_S = 5.0, 1.2
+"""With Fast DDS's `LARGE_DATA`, processes of one machine know each other after 2.7 to 3.3 s, and
+messages arrive 0.7 to 0.9 s later (measured; with its default, at once)."""
 _LAST_S, _LEAVE_S = 2.0, 0.2
 
 
@@ -147,14 +148,16 @@ class BagPlayer:
 
     def _wait_for_subscribers(self) -> None:
         """Give discovery a moment, so that the first messages find someone."""
+        publishers = self._publishers.values()
         end_s = time.monotonic() + _MATCH_S
         while time.monotonic() < end_s:
-            if all(p.get_subscription_count() for p in self._publishers.values()):
-                # A publisher knows its subscriber before that one knows it; until then a fast
-                # topic would overrun what its history keeps.
-                time.sleep(_SETTLE_S)
-                return
+            if all(publisher.get_subscription_count() for publisher in publishers):
+                break
             time.sleep(0.02)
+        if any(publisher.get_subscription_count() for publisher in publishers):
+            # A publisher knows its subscriber before that one knows it; until then a fast topic
+            # would overrun what its history keeps.
+            time.sleep(_SETTLE_S)
 
     def _wait_until_received(self) -> None:
         """Give what was published last time to arrive, where its receivers confirm it."""
