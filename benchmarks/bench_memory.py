@@ -1,10 +1,11 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Peak resident growth while a network runs: plain eager PyTorch beside the engine; and batches.
+"""Resident memory while a network runs: plain eager PyTorch beside the engine; and batches.
 
-Growth is the highest resident size while frames are segmented, less the size before the network
-was loaded, each in a process of its own; the engine comes from the cache, as on every start but
-the first. The batch of six cameras is compared with six calls of the same engine in one process.
+`peak` is the highest resident size of the process while frames are segmented, `growth` that less
+the size before the network was loaded, all libraries imported. Each runs in a process of its own
+that imports what it needs; the engine comes from the cache, as on every start but the first. The
+batch of six cameras is compared with six calls of the same engine in one process.
 """
 
 import argparse
@@ -16,10 +17,7 @@ import sys
 import tempfile
 import time
 
-from bench_engines import preset_checkpoint
 import numpy as np
-from plain import PlainHyperSeg
-import torch
 
 from hyperseg_core import Checkpoint
 from hyperseg_core import load_checkpoint
@@ -38,6 +36,8 @@ def _status_mib(field: str) -> float:
 
 
 def _checkpoint(name: str) -> Checkpoint:
+    from bench_engines import preset_checkpoint
+
     return load_checkpoint(name) if name == 'default' else preset_checkpoint(name)
 
 
@@ -47,31 +47,35 @@ def _save(name: str, folder: Path) -> Path:
     return save_checkpoint(folder / f'{name}.safetensors', checkpoint.model, checkpoint.labels)
 
 
-def grow(file: str, kind: str) -> None:
-    """Print this process's growth [MiB]."""
+def measure(file: str, kind: str) -> None:
+    """Print this process's growth and peak [MiB]."""
     if kind == 'engine':
         import openvino  # noqa: F401  imported before the start, as torch is
+    else:
+        from plain import PlainHyperSeg
+        import torch
     before = _status_mib('VmRSS')
     checkpoint = load_checkpoint(file)
     size = checkpoint.config.size
     frames = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
-    if kind == 'eager':
+    if kind == 'engine':
+        engine = build_engine(checkpoint, _SPEC, batch=1, size=size, output_size=size)
+
+        def run() -> object:
+            return engine.run(frames)
+    else:
         plain = PlainHyperSeg(checkpoint.model).eval()
         tensor = torch.from_numpy(frames)
 
         def run() -> object:
             with torch.inference_mode():
                 return plain(tensor)
-    else:
-        engine = build_engine(checkpoint, _SPEC, batch=1, size=size, output_size=size)
-
-        def run() -> object:
-            return engine.run(frames)
 
     Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
     for _ in range(_RUNS):
         run()
-    print(_status_mib('VmHWM') - before)
+    peak = _status_mib('VmHWM')
+    print(json.dumps({'growth': peak - before, 'peak': peak}))
 
 
 def batch(name: str, count: int) -> dict[str, float]:
@@ -102,11 +106,11 @@ def main() -> None:
     parser.add_argument('--json', type=Path)
     options = parser.parse_args()
     if options.role:
-        grow(*options.role)
+        measure(*options.role)
         return
     report: dict[str, object] = {'machine': describe_machine()}
     for name in options.models:
-        growth = {}
+        found: dict[str, dict[str, float]] = {}
         with tempfile.TemporaryDirectory() as folder:
             file = _save(name, Path(folder))
             for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
@@ -114,8 +118,9 @@ def main() -> None:
                 done = subprocess.run(
                     command, capture_output=True, text=True, check=True, env=os.environ
                 )
-                growth[kind] = float(done.stdout.split()[-1])
-        report[name] = {'growth_mib': growth, 'ratio': growth['engine'] / growth['eager']}
+                found[kind] = json.loads(done.stdout.splitlines()[-1])
+        ratios = {key: value / found['eager'][key] for key, value in found['engine'].items()}
+        report[name] = {'mib': found, 'ratios': ratios}
         print(name, json.dumps(report[name]), flush=True)
     report['batch of 6, default'] = batch('default', 6)
     print('batch of 6, default', json.dumps(report['batch of 6, default']))
