@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -242,30 +243,40 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return engine_cache.cache_root()
 
 
-def _only_entry(cache: Path) -> Path:
+@pytest.fixture(scope='module')
+def built_once(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's cache folder with one engine in it."""
+    pytest.importorskip('onnxruntime')
+    folder = tmp_path_factory.mktemp('built')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        Segmenter(small_checkpoint, 'onnxruntime')
+    return folder
+
+
+@pytest.fixture
+def entry(cache: Path, tmp_path: Path, built_once: Path) -> Path:
+    """The one engine in a cache."""
+    shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
     (entry,) = cache.iterdir()
     return entry
 
 
 def test_cached_engine_is_used_again(
-    cache: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    entry: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Segmenter(small_checkpoint, 'onnxruntime')
-
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError('exported, or copied to memory, again')
 
     monkeypatch.setattr(export, 'export_onnx', refuse)
     monkeypatch.setattr(export, 'graph_of', refuse)
     Segmenter(small_checkpoint, 'onnxruntime')
-    assert engine_cache.CacheEntry(_only_entry(cache), {}).parity() is not None
+    assert engine_cache.CacheEntry(entry, {}).parity() is not None
 
 
 @pytest.mark.skipif(has_cuda(), reason='PyTorch is asked about the GPU')
-def test_robot_with_a_built_engine_runs_without_pytorch(
-    cache: Path, small_checkpoint: Path
-) -> None:
-    Segmenter(small_checkpoint, 'onnxruntime')
+@pytest.mark.usefixtures('entry')
+def test_robot_with_a_built_engine_runs_without_pytorch(small_checkpoint: Path) -> None:
     code = """
 import sys
 from hyperseg_core import Segmenter
@@ -277,10 +288,10 @@ assert 'torch' not in sys.modules
 
 @pytest.mark.parametrize('damage', ['truncate', 'foreign', 'manifest'])
 def test_damaged_cache_entry_is_rebuilt_never_loaded(
-    damage: str, cache: Path, small_checkpoint: Path, frame: np.ndarray
+    damage: str, entry: Path, small_checkpoint: Path
 ) -> None:
+    frame = DriveScene(3, height=128, width=192).frame(1.0).image
     expected = Segmenter(small_checkpoint, 'onnxruntime')(frame).labels
-    entry = next(path for path in cache.iterdir() if (path / 'graph.onnx').is_file())
     graph = entry / 'graph.onnx'
     good = graph.read_bytes()
     if damage == 'truncate':
