@@ -95,6 +95,9 @@ def bag_play_command(
             with _keyboard():
                 player.play()
         status = 0
+    except KeyboardInterrupt:
+        status = 130
+        raise
     finally:
         leave_graph(node, status=status)
     return status

@@ -134,7 +134,9 @@ def run_node(
     finally:
         if node is not None and release is not None:
             release(node)
-        if node is not None:
+        if node is None:
+            rclpy.try_shutdown()
+        else:
             leave_graph(node)
     end_process()
 

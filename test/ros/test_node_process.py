@@ -13,16 +13,18 @@ pytest.importorskip('rclpy')
 # PyDLL keeps Python's lock during the call, as rclpy does while it leaves the graph.
 _HANGING = """
 import ctypes
+import sys
 from hyperseg_ros.node_process import left_within
-with left_within(0.5):
+with left_within(0.5, status=int(sys.argv[1])):
     ctypes.PyDLL(None).sleep(60)
 """
 
 
-def test_process_that_hangs_with_pythons_lock_ends_in_time_with_status_0() -> None:
+@pytest.mark.parametrize('status', [0, 1])
+def test_process_that_hangs_with_pythons_lock_ends_in_time_with_its_status(status: int) -> None:
     start_s = time.monotonic()
-    done = subprocess.run([sys.executable, '-c', _HANGING], timeout=30)
-    assert done.returncode == 0
+    done = subprocess.run([sys.executable, '-c', _HANGING, str(status)], timeout=30)
+    assert done.returncode == status
     assert time.monotonic() - start_s < 20
 
 
