@@ -35,7 +35,7 @@ _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _HD = (720, 1280)
 _VGA = (480, 640)
 _ROUND_S, _ALONE_S = 25.0, 5.0
-_UNMET_S, _UNMET = 15.0, 3
+_UNMET_S, _UNMET, _ATTEMPTS = 15.0, 3, 4
 """With `LARGE_DATA`, a participant now and then is never discovered; its camera ends with this
 status and another one is started."""
 
@@ -119,7 +119,8 @@ def run_cameras(names: list[str], rate_hz: float, size: tuple[int, int], seconds
     end_s = time.monotonic() + _UNMET_S
     while not all(publisher.get_subscription_count() for publisher in publishers):
         if time.monotonic() > end_s:
-            os._exit(_UNMET)
+            leave_graph(node, status=_UNMET)
+            raise SystemExit(_UNMET)
         time.sleep(0.05)
     time.sleep(1)  # the way back, of those who subscribed, is known a moment later
     start_s = time.monotonic()
@@ -188,12 +189,17 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def film(listener: Listener, *arguments: str) -> None:
-    """Run cameras to their end, while the listener listens."""
-    while True:
+    """Run cameras to their end, while the listener listens.
+
+    Raises:
+        SystemExit: If the node subscribes to none of several attempts, within a minute.
+    """
+    for _ in range(_ATTEMPTS):
         with process('cameras', *arguments) as camera:
             listener.spin_while(lambda: camera.poll() is None)
         if camera.returncode != _UNMET:
             return
+    raise SystemExit(f'The node did not subscribe to {_ATTEMPTS} cameras, {_UNMET_S} s each.')
 
 
 @contextlib.contextmanager
