@@ -12,8 +12,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSPolicyKind
 from rclpy.qos import QoSProfile
@@ -38,6 +40,7 @@ from hyperseg_ros.health import StreamHealth
 from hyperseg_ros.health import cause_of_silence
 from hyperseg_ros.health import values
 from hyperseg_ros.image_topics import MESSAGES
+from hyperseg_ros.image_topics import refused_subscribers
 from hyperseg_ros.image_topics import similar_topics
 from hyperseg_ros.image_topics import wrong_type
 from hyperseg_ros.parameters import NodeParameters
@@ -82,11 +85,11 @@ class CameraStream:
         self._node, self._labels, self._wake = node, labels, wake_worker
         self._prefix = f'{camera}/' if camera else ''
         out = f'~/{self._prefix}'
-        self._mask = node.create_publisher(Image, f'{out}mask', _OUTPUT_QOS)
-        self._confidence = node.create_publisher(Image, f'{out}confidence', _OUTPUT_QOS)
-        self._png = node.create_publisher(CompressedImage, f'{out}mask/compressed', _OUTPUT_QOS)
-        self._overlay = node.create_publisher(Image, f'{out}overlay', _OUTPUT_QOS)
-        self._info = node.create_publisher(CameraInfo, f'{out}camera_info', _OUTPUT_QOS)
+        self._mask = _publisher(node, Image, f'{out}mask')
+        self._confidence = _publisher(node, Image, f'{out}confidence')
+        self._png = _publisher(node, CompressedImage, f'{out}mask/compressed')
+        self._overlay = _publisher(node, Image, f'{out}overlay')
+        self._info = _publisher(node, CameraInfo, f'{out}camera_info')
         self._label_info = _label_info_publisher(node, f'{out}label_info')
         self._subscriptions: list[Any] = []
         self._camera_info: CameraInfo | None = None
@@ -112,7 +115,10 @@ class CameraStream:
         kind = MESSAGES[transport]
         self._transport = transport
         self.health.start_waiting()
-        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
+        # Of the wrong type, `status` tells.
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=self._on_incompatible_qos, use_default_callbacks=False
+        )
         image = self._node.create_subscription(
             kind, f'{self._prefix}image', self._on_image, _INPUT_QOS, event_callbacks=events,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -132,12 +138,14 @@ class CameraStream:
 
     def destroy(self) -> None:
         """Destroy the publishers."""
+        for publisher in self._publishers():
+            self._node.destroy_publisher(publisher)
+
+    def _publishers(self) -> list[Publisher]:
         publishers = (
             self._mask, self._confidence, self._png, self._overlay, self._info, self._label_info,
         )  # fmt: skip
-        for publisher in publishers:
-            if publisher is not None:
-                self._node.destroy_publisher(publisher)
+        return [publisher for publisher in publishers if publisher is not None]
 
     def _on_image(self, message: Any) -> None:
         self.health.frame_received()
@@ -270,8 +278,26 @@ class CameraStream:
             self._node.get_logger().warning(
                 f'No mask for {self.topic}: {status.message}.', throttle_duration_sec=5.0
             )
-        status.values = [KeyValue(key=key, value=value) for key, value in values(snapshot, engine)]
+        found = values(snapshot, engine)
+        if refused := self._refused():
+            found.append(('subscribers that get nothing', refused))
+        status.values = [KeyValue(key=key, value=value) for key, value in found]
         return status
+
+    def _refused(self) -> str:
+        """Say, also in the log, whose QoS matches none of the publishers."""
+        refused = [
+            subscriber
+            for publisher in self._publishers()
+            for subscriber in refused_subscribers(self._node, publisher)
+        ]
+        if refused:
+            self._node.get_logger().warning(
+                f'The QoS of these subscribers does not match, they get nothing: '
+                f'{", ".join(refused)}.',
+                throttle_duration_sec=30.0,
+            )
+        return ', '.join(refused)
 
     def _cause(self, snapshot: Snapshot, failure: str, *, is_building: bool) -> str:
         return cause_of_silence(
@@ -307,4 +333,16 @@ def _label_info_publisher(node: LifecycleNode, topic: str) -> Any:
             once=True,
         )
         return None
-    return node.create_publisher(LabelInfo, topic, _LATCHED_QOS)
+    return _publisher(node, LabelInfo, topic, _LATCHED_QOS)
+
+
+def _publisher(
+    node: LifecycleNode, kind: Any, topic: str, qos: QoSProfile = _OUTPUT_QOS
+) -> Publisher:
+    """Create a publisher without events.
+
+    rclpy's executor waits for each of them anew at every message; `status` looks for what they
+    would tell once a second.
+    """
+    events = PublisherEventCallbacks(use_default_callbacks=False)
+    return node.create_publisher(kind, topic, qos, event_callbacks=events)

@@ -3,6 +3,9 @@
 """What the ROS graph tells about topics with images: what they carry, and which there are."""
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSCompatibility
+from rclpy.qos import qos_check_compatible
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 
@@ -21,6 +24,17 @@ def wrong_type(node: Node, topic: str, transport: str) -> str:
         return ''
     remedy = f'set `transport: {transports[0]}`' if transports else 'remap `image` to the camera'
     return f'{", ".join(types)}; {remedy}'
+
+
+def refused_subscribers(node: Node, publisher: Publisher) -> list[str]:
+    """Say which subscribers get nothing from a publisher, as they ask for more than it offers."""
+    found = []
+    for info in node.get_subscriptions_info_by_topic(publisher.topic_name):
+        verdict, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
+        if verdict == QoSCompatibility.ERROR:
+            name = f'{info.node_namespace.rstrip("/")}/{info.node_name}'
+            found.append(f'{name} on {publisher.topic_name} ({reason.strip(" ;")})')
+    return found
 
 
 def similar_topics(node: Node, topic: str) -> list[str]:

@@ -23,7 +23,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-_SIGNAL_S = 0.1
+_SIGNAL_S = 0.25
 """How often the executor looks up from its wait for messages, which signals do not end."""
 
 _LEAVE_S = 0.5

@@ -307,7 +307,17 @@ def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: 
         client.publisher('/image')  # best effort, where reliable is asked for
         assert client.wait(lambda: 'QoS does not match' in message(), 15)
         assert 'reliability' in message()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        client.node.create_subscription(Image, '/segmenter/overlay', lambda _: None, latched)
+        key = 'subscribers that get nothing'
+
+        def refused() -> str:
+            return next((v.value for v in diagnostics[-1].status[0].values if v.key == key), '')
+
+        assert client.wait(lambda: '/client on /segmenter/overlay' in refused(), 15)
+        assert 'transient local' in refused()
     assert 'No mask for /image' in log.read_text()
+    assert 'they get nothing: /client on /segmenter/overlay' in log.read_text()
 
 
 def test_old_frames_are_dropped_never_queued(
