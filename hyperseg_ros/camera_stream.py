@@ -289,7 +289,7 @@ class CameraStream:
         refused = [
             subscriber
             for publisher in self._publishers()
-            for subscriber in refused_subscribers(self._node, publisher)
+            for subscriber in refused_subscribers(self._node, publisher.topic_name)
         ]
         if refused:
             self._node.get_logger().warning(

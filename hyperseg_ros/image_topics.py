@@ -3,9 +3,9 @@
 """What the ROS graph tells about topics with images: what they carry, and which there are."""
 
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from rclpy.qos import QoSCompatibility
 from rclpy.qos import qos_check_compatible
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 
@@ -26,15 +26,24 @@ def wrong_type(node: Node, topic: str, transport: str) -> str:
     return f'{", ".join(types)}; {remedy}'
 
 
-def refused_subscribers(node: Node, publisher: Publisher) -> list[str]:
-    """Say which subscribers get nothing from a publisher, as they ask for more than it offers."""
+def refused_subscribers(node: Node, topic: str) -> list[str]:
+    """Say which subscribers get nothing from a node, as they ask for more than it offers."""
+    own = node.get_fully_qualified_name()
+    # A publisher's own profile names durations that are not set otherwise than the graph does.
+    offered = [
+        info.qos_profile for info in node.get_publishers_info_by_topic(topic) if _name(info) == own
+    ]
     found = []
-    for info in node.get_subscriptions_info_by_topic(publisher.topic_name):
-        verdict, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
-        if verdict == QoSCompatibility.ERROR:
-            name = f'{info.node_namespace.rstrip("/")}/{info.node_name}'
-            found.append(f'{name} on {publisher.topic_name} ({reason.strip(" ;")})')
+    for info in node.get_subscriptions_info_by_topic(topic):
+        verdicts = [qos_check_compatible(profile, info.qos_profile) for profile in offered]
+        reasons = [reason for verdict, reason in verdicts if verdict == QoSCompatibility.ERROR]
+        if reasons:
+            found.append(f'{_name(info)} on {topic} ({reasons[0].strip(" ;")})')
     return found
+
+
+def _name(info: TopicEndpointInfo) -> str:
+    return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
 
 
 def similar_topics(node: Node, topic: str) -> list[str]:

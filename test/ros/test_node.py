@@ -290,6 +290,7 @@ def test_services_answer_during_a_long_inference(
 
 def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
     diagnostics = client.diagnostics()
+    client.listen('/segmenter/mask')
     log = tmp_path / 'log'
     override = '-p', 'qos_overrides./image.subscription.reliability:=reliable'
 
@@ -316,6 +317,7 @@ def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: 
 
         assert client.wait(lambda: '/client on /segmenter/overlay' in refused(), 15)
         assert 'transient local' in refused()
+        assert 'mask' not in refused()
     assert 'No mask for /image' in log.read_text()
     assert 'they get nothing: /client on /segmenter/overlay' in log.read_text()
 
