@@ -21,6 +21,7 @@ from node_client import Client
 from node_client import node_process
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
@@ -166,19 +167,40 @@ def test_two_cameras_share_one_engine_under_their_names(
     assert np.array_equal(pixels_of(rear[-1]), segmenter(flipped).labels)
 
 
-def test_label_info_is_latched_and_names_the_classes(
+def test_nav2_finds_masks_confidences_and_names(
     client: Client, small_checkpoint: Path, segmenter: Segmenter, tmp_path: Path
 ) -> None:
     kind = pytest.importorskip('vision_msgs.msg').LabelInfo
     mask, frames = client.listen('/segmenter/mask'), client.publisher('/image')
-    with node_process(small_checkpoint, tmp_path / 'log'):
+    # The QoS of Nav2's semantic segmentation layer, which comes late and pairs by stamp.
+    sensor = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+    latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    masks: list[Image] = []
+    confidences: list[Image] = []
+    infos: list[Any] = []
+    with node_process(small_checkpoint, tmp_path / 'log', '-p', 'confidence_threshold:=0.25'):
         feed(client, frames, mask)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        infos: list[Any] = []
-        client.node.create_subscription(kind, '/segmenter/label_info', infos.append, latched)
+        subscribe = client.node.create_subscription
+        subscribe(Image, '/segmenter/mask', masks.append, sensor)
+        subscribe(Image, '/segmenter/confidence', confidences.append, sensor)
+        subscribe(kind, '/segmenter/label_info', infos.append, latched)
         assert client.wait(lambda: bool(infos), 10)
+        confidences.clear()
+        masks.clear()
+        feed(client, frames, confidences)
+        assert client.wait(lambda: bool(masks), 10)
     names = {item.class_id: item.class_name for item in infos[0].class_map}
     assert names == dict(enumerate(segmenter.labels.names))
+    assert infos[0].threshold == 0.25
+    by_stamp = {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in masks}
+    for confidence in confidences:
+        stamp = confidence.header.stamp
+        paired = by_stamp[stamp.sec, stamp.nanosec]
+        ids, values = pixels_of(paired), pixels_of(confidence)
+        assert paired.encoding == confidence.encoding == 'mono8'
+        assert ids.shape == values.shape
+        assert set(np.unique(ids)) <= {*names, 255}
+        assert np.array_equal(ids == 255, values < round(255 * 0.25))
 
 
 def test_compressed_transport(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
