@@ -23,6 +23,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from hyperseg_core.process_memory import keep_message_memory
+
 _SIGNAL_S = 0.25
 """How often the executor looks up from its wait for messages, which signals do not end."""
 
@@ -118,6 +120,7 @@ def run_node(
         args: Command line, or None for the process's own.
         release: Called with the node before it is destroyed.
     """
+    keep_message_memory()
     stop = stop_on_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
