@@ -369,7 +369,7 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
                 return float(segmenter.ask(_TURN_S - 1))
 
             def node_turn() -> float:
-                camera.ask(_FEED * fastest, _TURN_S)
+                camera.ask(_FEED * before, _TURN_S)
                 listener.spin_for(0.2)
                 return rate_of(listener.masks['/segmenter/mask'])
 
@@ -380,7 +380,7 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
                 return rate
 
             alone()
-            before = fastest = alone()
+            before = alone()
             end_s = time.monotonic() + options.seconds
             while time.monotonic() < end_s:
                 for name, turn in (('node', node_turn), ('bare', bare_turn)):
@@ -389,7 +389,7 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
                     fps = turn()
                     after = alone()
                     turns[name].append({'fps': fps, 'before_fps': before, 'after_fps': after})
-                    before, fastest = after, max(fastest, after)
+                    before = after
     listener.close()
     return {**{name: _ratios(found) for name, found in turns.items()}, 'turns': turns}
 
