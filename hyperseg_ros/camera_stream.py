@@ -285,7 +285,7 @@ class CameraStream:
         return status
 
     def _refused(self) -> str:
-        """Say, also in the log, whose QoS matches none of the publishers."""
+        """Say, also in the log, who listens to an output in a way that gets nothing."""
         refused = [
             subscriber
             for publisher in self._publishers()
@@ -293,8 +293,7 @@ class CameraStream:
         ]
         if refused:
             self._node.get_logger().warning(
-                f'The QoS of these subscribers does not match, they get nothing: '
-                f'{", ".join(refused)}.',
+                f'These subscribers get nothing: {", ".join(refused)}.',
                 throttle_duration_sec=30.0,
             )
         return ', '.join(refused)

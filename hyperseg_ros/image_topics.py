@@ -27,19 +27,23 @@ def wrong_type(node: Node, topic: str, transport: str) -> str:
 
 
 def refused_subscribers(node: Node, topic: str) -> list[str]:
-    """Say which subscribers get nothing from a node, as they ask for more than it offers."""
+    """Say which subscribers get nothing from a node, as they ask for what it does not offer."""
     own = node.get_fully_qualified_name()
-    # A publisher's own profile names durations that are not set otherwise than the graph does.
-    offered = [
-        info.qos_profile for info in node.get_publishers_info_by_topic(topic) if _name(info) == own
-    ]
+    # Not by the publisher's own profile: what is not set has another name there.
+    offers = [info for info in node.get_publishers_info_by_topic(topic) if _name(info) == own]
     found = []
-    for info in node.get_subscriptions_info_by_topic(topic):
-        verdicts = [qos_check_compatible(profile, info.qos_profile) for profile in offered]
-        reasons = [reason for verdict, reason in verdicts if verdict == QoSCompatibility.ERROR]
+    for wish in node.get_subscriptions_info_by_topic(topic):
+        reasons = [reason for offer in offers if (reason := _mismatch(offer, wish))]
         if reasons:
-            found.append(f'{_name(info)} on {topic} ({reasons[0].strip(" ;")})')
+            found.append(f'{_name(wish)} on {topic} ({reasons[0]})')
     return found
+
+
+def _mismatch(offer: TopicEndpointInfo, wish: TopicEndpointInfo) -> str:
+    if wish.topic_type != offer.topic_type:
+        return f'takes {wish.topic_type}, not {offer.topic_type}'
+    verdict, reason = qos_check_compatible(offer.qos_profile, wish.qos_profile)
+    return reason.strip(' ;') if verdict == QoSCompatibility.ERROR else ''
 
 
 def _name(info: TopicEndpointInfo) -> str:

@@ -332,16 +332,19 @@ def test_silence_is_explained(client: Client, small_checkpoint: Path, tmp_path: 
         assert 'reliability' in message()
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         client.node.create_subscription(Image, '/segmenter/overlay', lambda _: None, latched)
+        compressed = CompressedImage, '/segmenter/confidence', lambda _: None, 1
+        client.node.create_subscription(*compressed)
         key = 'subscribers that get nothing'
 
         def refused() -> str:
             return next((v.value for v in diagnostics[-1].status[0].values if v.key == key), '')
 
-        assert client.wait(lambda: '/client on /segmenter/overlay' in refused(), 15)
-        assert 'transient local' in refused()
+        assert client.wait(lambda: 'overlay' in refused() and 'confidence' in refused(), 15)
+        assert '/client on /segmenter/overlay (ERROR: Volatile publisher' in refused()
+        assert 'takes sensor_msgs/msg/CompressedImage, not sensor_msgs/msg/Image' in refused()
         assert 'mask' not in refused()
     assert 'No mask for /image' in log.read_text()
-    assert 'they get nothing: /client on /segmenter/overlay' in log.read_text()
+    assert 'These subscribers get nothing: /client on /segmenter/' in log.read_text()
 
 
 def test_old_frames_are_dropped_never_queued(
