@@ -425,7 +425,9 @@ def rate_of(taken: list[tuple[float, float]]) -> float:
 
 
 def _ratios(turns: list[dict[str, float]]) -> dict[str, Any]:
-    fps, before, after = np.array([list(turn.values()) for turn in turns]).T
+    fps, before, after = (
+        np.array([turn[key] for turn in turns]) for key in ('fps', 'before_fps', 'after_fps')
+    )
     alone = (before + after) / 2
     is_steady = np.abs(before - after) < _STEADY * before
     return {

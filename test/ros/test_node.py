@@ -185,22 +185,21 @@ def test_nav2_finds_masks_confidences_and_names(
         subscribe(Image, '/segmenter/confidence', confidences.append, sensor)
         subscribe(kind, '/segmenter/label_info', infos.append, latched)
         assert client.wait(lambda: bool(infos), 10)
-        confidences.clear()
-        masks.clear()
         feed(client, frames, confidences)
-        assert client.wait(lambda: bool(masks), 10)
+        confidence = confidences[-1]
+
+        def paired() -> Image | None:
+            return next((item for item in masks if item.header == confidence.header), None)
+
+        assert client.wait(lambda: paired() is not None, 10)
     names = {item.class_id: item.class_name for item in infos[0].class_map}
     assert names == dict(enumerate(segmenter.labels.names))
     assert infos[0].threshold == 0.25
-    by_stamp = {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in masks}
-    for confidence in confidences:
-        stamp = confidence.header.stamp
-        paired = by_stamp[stamp.sec, stamp.nanosec]
-        ids, values = pixels_of(paired), pixels_of(confidence)
-        assert paired.encoding == confidence.encoding == 'mono8'
-        assert ids.shape == values.shape
-        assert set(np.unique(ids)) <= {*names, 255}
-        assert np.array_equal(ids == 255, values < round(255 * 0.25))
+    assert paired().encoding == confidence.encoding == 'mono8'
+    ids, values = pixels_of(paired()), pixels_of(confidence)
+    assert ids.shape == values.shape
+    assert set(np.unique(ids)) <= {*names, 255}
+    assert np.array_equal(ids == 255, values < round(255 * 0.25))
 
 
 def test_compressed_transport(client: Client, small_checkpoint: Path, tmp_path: Path) -> None:
