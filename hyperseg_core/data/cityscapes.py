@@ -52,6 +52,7 @@ def submission_name(image: Path) -> str:
 def submission_ids(ids: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.uint8]:
     """Turn our ids (H, W) into the benchmark's label ids; 255 becomes 0, unlabelled there."""
     table = np.zeros(IGNORE_ID + 1, np.uint8)
-    for index, item in enumerate(labels.classes):
-        table[index] = index if item.source is None else item.source
+    for source_id, class_id in enumerate(labels.source_lookup()):
+        if class_id != IGNORE_ID:
+            table[class_id] = source_id
     return table[ids]

@@ -4,6 +4,7 @@
 
 labels: labels.yaml             # a label set, or the name of a shipped one
 labels_are_colours: false       # whether label PNGs hold colours instead of ids
+aspect: 2.0                     # width by height of the scene, where images were squeezed
 splits:
   train:
     images: train/images/*.jpg  # pattern below the YAML's folder
@@ -22,8 +23,13 @@ from hyperseg_core.labels import load_labels
 from hyperseg_core.resources import read_yaml
 
 
-def folder(description: Path, split: str) -> FilePairs:
+def folder(description: Path, split: str, root: Path | None = None) -> FilePairs:
     """Open a split of the data set that a YAML describes; `train+val` joins two.
+
+    Args:
+        description: The YAML.
+        split: Names of splits, joined by +.
+        root: Folder that the patterns are relative to; None: the YAML's.
 
     Raises:
         ConfigError: If the YAML is wrong or leads out of its folder.
@@ -33,7 +39,7 @@ def folder(description: Path, split: str) -> FilePairs:
         msg = f'{description} is not there; a data set of kind folder is described by a YAML file.'
         raise InputError(msg)
     data = _read(description)
-    base = description.resolve().parent
+    base = description.resolve().parent if root is None else root.resolve()
     pairs: list[Pair] = []
     for name in split.split('+'):
         if name not in data['splits']:
@@ -48,21 +54,38 @@ def folder(description: Path, split: str) -> FilePairs:
         pairs += [Pair(image, base / pattern.format(stem=image.stem)) for image in images]
     check_pairs(pairs)
     labels = str(data['labels'])
-    label_set = load_labels(base / labels if labels.endswith(('.yaml', '.yml')) else labels)
+    beside = description.resolve().parent / labels
+    label_set = load_labels(beside if labels.endswith(('.yaml', '.yml')) else labels)
     has_source = any(item.source is not None for item in label_set.classes)
     return FilePairs(
         pairs,
         label_set,
         lookup=label_set.source_lookup() if has_source else None,
         from_colours=bool(data.get('labels_are_colours', False)),
+        aspect=_aspect(description, data.get('aspect')),
     )
+
+
+def _aspect(path: Path, value: object) -> float | None:
+    """Check the aspect that a YAML gives.
+
+    Raises:
+        ConfigError: If it is no aspect of a photograph.
+    """
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0.1 <= value <= 10:  # type: ignore[operator]
+        msg = f'{path}: `aspect` is {value!r}, expected width by height, 0.1 to 10, e.g. 2.0.'
+        raise ConfigError(msg)
+    return float(value)  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> dict[str, Any]:
     data = read_yaml(path)
-    known = {'labels', 'labels_are_colours', 'splits'}
+    known = {'labels', 'labels_are_colours', 'aspect', 'splits'}
     if not isinstance(data, dict) or not {'labels', 'splits'} <= set(data) <= known:
-        msg = f'{path} needs `labels` and `splits`, and may have `labels_are_colours`.'
+        msg = f'{path} needs `labels` and `splits`, may have `labels_are_colours` and `aspect`.'
         raise ConfigError(msg)
     for name, entry in dict(data['splits']).items():
         if not isinstance(entry, dict) or set(entry) != {'images', 'labels'}:

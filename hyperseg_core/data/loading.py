@@ -9,6 +9,7 @@ whether the run was interrupted.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,27 @@ class MixtureDataset(Dataset[dict[str, Any]]):
     """Samples of several sources, augmented."""
 
     def __init__(
-        self, sources: Sequence[SegmentationData], augment: AugmentConfig, seed: int
+        self,
+        sources: Sequence[SegmentationData],
+        augment: AugmentConfig,
+        seed: int,
+        *,
+        base_sizes: Sequence[tuple[int, int] | None] | None = None,
     ) -> None:
-        """Take the sources, what happens to their images, and the run's seed."""
+        """Take the sources, what happens to their images, and the run's seed.
+
+        Args:
+            sources: Where samples come from.
+            augment: What happens to their images.
+            seed: The run's.
+            base_sizes: Size that each source's images are brought to first [px], where it is not
+                the recipe's.
+        """
         self._sources, self._config, self._seed = tuple(sources), augment, seed
-        self._augment = build_augmentation(augment)
+        self._augment = [
+            build_augmentation(replace(augment, base_size=size or augment.base_size))
+            for size in base_sizes or [None] * len(sources)
+        ]
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         """Return `image` (3, H, W) uint8, `labels` (H, W) uint8 and `name`."""
@@ -51,7 +68,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
                 image, labels = self._with_rare_things(source, image, labels)
             tv_image = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1).contiguous())
             tv_mask = tv_tensors.Mask(torch.from_numpy(labels.copy()))
-            out_image, out_mask = self._augment(tv_image, tv_mask)
+            out_image, out_mask = self._augment[source_index](tv_image, tv_mask)
         return {
             'image': out_image.as_subclass(Tensor).contiguous(),
             'labels': out_mask.as_subclass(Tensor).contiguous(),

@@ -51,6 +51,7 @@ class FilePairs:
         *,
         lookup: NDArray[np.uint8] | None = None,
         from_colours: bool = False,
+        aspect: float | None = None,
     ) -> None:
         """Describe the split.
 
@@ -60,13 +61,21 @@ class FilePairs:
             lookup: Table from the files' ids to ours, (256,); None keeps ids below the number of
                 classes and ignores the others.
             from_colours: Whether label files hold the label set's colours instead of ids.
+            aspect: Width by height of what was photographed, where the files' sides are squeezed:
+                images and labels are stretched to it along one side. None: they are not.
         """
         self.labels = labels
+        self.aspect = aspect
         self._pairs = tuple(pairs)
         keep = np.full(256, 255, np.uint8)
-        keep[: len(labels)] = np.arange(len(labels))
+        known = len(labels) + len(labels.unions)
+        keep[:known] = np.arange(known)
         self._lookup = keep if lookup is None else lookup
-        self._colour_keys = _colour_keys(labels.palette()[: len(labels)]) if from_colours else None
+        colours = labels.source_colours()
+        self._colour_ids = list(colours.values())
+        self._colour_keys = (
+            _colour_keys(np.array(list(colours), np.uint8)) if from_colours else None
+        )
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -92,7 +101,7 @@ class FilePairs:
             return read_ids(path)
         keys = _colour_keys(read_rgb(path))
         ids = np.full(keys.shape, 255, np.uint8)
-        for class_id, key in enumerate(self._colour_keys):
+        for class_id, key in zip(self._colour_ids, self._colour_keys, strict=True):
             ids[keys == key] = class_id
         return ids
 
@@ -110,7 +119,17 @@ class FilePairs:
                 f'{pair.labels} are {labels.shape[0]} x {labels.shape[1]} px; they must be equal.'
             )
             raise InputError(msg)
-        return image, labels
+        return (image, labels) if self.aspect is None else stretch(image, labels, self.aspect)
+
+
+def stretch(image: Image, labels: Labels, aspect: float) -> tuple[Image, Labels]:
+    """Stretch a squeezed image (H, W, 3) with its labels (H, W) to an aspect (width by height)."""
+    height, width = labels.shape
+    wide = (max(width, round(height * aspect)), max(height, round(width / aspect)))
+    return (
+        cv2.resize(image, wide, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False),
+        cv2.resize(labels, wide, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False),
+    )
 
 
 def _colour_keys(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:

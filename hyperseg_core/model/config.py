@@ -214,7 +214,8 @@ def _convert(hint: Any, value: Any, origin: str, name: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         rest = [argument for argument in arguments if argument is not type(None)]
-        return _convert(rest[0], value, origin, name)
+        fits = [item for item in rest if isinstance(item, type) and type(value) is item]
+        return _convert((fits or rest[-1:])[0], value, origin, name)
     if kind is tuple and isinstance(value, list | tuple):
         if arguments[-1] is not Ellipsis and len(arguments) != len(value):
             msg = f'{origin}: {name!r} has {len(value)} items but needs {len(arguments)}.'

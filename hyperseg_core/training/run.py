@@ -100,7 +100,12 @@ class TrainingData(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        dataset = MixtureDataset(self.sources, config.augment, config.seed)
+        dataset = MixtureDataset(
+            self.sources,
+            config.augment,
+            config.seed,
+            base_sizes=[source.base_size for source in config.data.train],
+        )
         return DataLoader(
             dataset,
             batch_size=config.trainer.batch_size,
