@@ -31,7 +31,7 @@ lint: setup
 	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks README.md
 
 demo: setup
-	$(BIN)/python -m hyperseg_ros.demo $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
+	$(BIN)/python -m hyperseg_ros.demo.main $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
 	  $(if $(IMAGES),--images $(IMAGES)) $(if $(CAMERA),--camera $(CAMERA)) \
 	  $(if $(TOPIC),--topic $(TOPIC)) $(DEMO_OPTIONS)
 

@@ -89,7 +89,7 @@ setup(
     entry_points={
         'console_scripts': [
             'hyperseg = hyperseg_ros.cli:main',
-            'segmenter = hyperseg_ros.segmenter_node:main',
+            'segmenter = hyperseg_ros.node.segmenter_node:main',
             'bag_player = hyperseg_ros.bag_player:main',
             'bag_label = hyperseg_ros.bag_label:main',
         ],

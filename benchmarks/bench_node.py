@@ -49,8 +49,8 @@ this time and another one is started."""
 def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
     """Be the node, with an engine that sleeps and answers."""
     from hyperseg_core.inference.segmenter import Segmentation
-    from hyperseg_ros.node_process import run_node
-    from hyperseg_ros.segmenter_node import SegmenterNode
+    from hyperseg_ros.node.segmenter_node import SegmenterNode
+    from hyperseg_ros.process.running import run_node
 
     class FixedTime:
         spec = f'fixed {1000 * delay_s:.0f} ms'
@@ -88,7 +88,7 @@ def run_echo(camera: str) -> None:
     from sensor_msgs.msg import Image
 
     from hyperseg_ros.conversions import fill_image
-    from hyperseg_ros.node_process import run_node
+    from hyperseg_ros.process.running import run_node
 
     class Echo(Node):
         def __init__(self) -> None:
@@ -111,7 +111,7 @@ def run_cameras(names: list[str], size: tuple[int, int]) -> None:
     from sensor_msgs.msg import Image
 
     from hyperseg_ros.conversions import fill_image
-    from hyperseg_ros.node_process import leave_graph
+    from hyperseg_ros.process.leaving import leave_graph
 
     rclpy.init(args=[])
     node = Node('cameras')
@@ -157,7 +157,7 @@ def run_segmenter() -> None:
 
 def street(size: tuple[int, int]) -> list[Any]:
     """Return some frames of a drive."""
-    from hyperseg_core.data.drive.scene import DriveScene
+    from hyperseg_core.drive.scene import DriveScene
 
     scene = DriveScene(5, height=size[0], width=size[1])
     return [scene.frame(moment / 2).image for moment in range(8)]
@@ -289,7 +289,7 @@ def helper(listener: Listener, *arguments: str) -> Iterator[Helper]:
 @contextlib.contextmanager
 def real_node(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the node as users do."""
-    command = [sys.executable, '-m', 'hyperseg_ros.segmenter_node', '--ros-args', *arguments]
+    command = [sys.executable, '-m', 'hyperseg_ros.node.segmenter_node', '--ros-args', *arguments]
     child = subprocess.Popen(command)
     try:
         yield child

@@ -14,16 +14,16 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
-from hyperseg_core.evaluation import Scores
 from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
+from hyperseg_core.metrics import Scores
 
 if TYPE_CHECKING:
     from hyperseg_core.model.hyperseg import HyperSeg
     from hyperseg_core.model.hyperseg import build_model
-    from hyperseg_core.published import import_published
+    from hyperseg_core.model.published import import_published
 
 __all__ = [
     'Checkpoint',
@@ -47,7 +47,7 @@ __all__ = [
 _WITH_TORCH = {
     'HyperSeg': 'hyperseg_core.model.hyperseg',
     'build_model': 'hyperseg_core.model.hyperseg',
-    'import_published': 'hyperseg_core.published',
+    'import_published': 'hyperseg_core.model.published',
 }
 
 

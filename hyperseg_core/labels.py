@@ -191,7 +191,7 @@ class LabelSet:
             raise ConfigError(msg)
         missing = {'name', 'classes'} - set(data)
         unknown = set(data) - {'name', 'classes', 'groups', 'unions'}
-        lists = [data.get('classes'), data.get('unions') or []]
+        lists: list[Any] = [data.get('classes'), data.get('unions') or []]
         if missing or unknown or not all(isinstance(item, list) for item in lists):
             msg = (
                 f'{origin} needs `name` and a list `classes`, and may have `groups` and a list '

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from hyperseg_core.data.samples import read_ids
+from hyperseg_core.data.pairs import read_ids
 from hyperseg_core.errors import InputError
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import confusion_matrix
 from hyperseg_core.labels import load_labels
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.render import colourise
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import write_png

@@ -34,7 +34,7 @@ from hyperseg_ros.bags import RawMessage
 from hyperseg_ros.bags import open_bag
 from hyperseg_ros.bags import read_messages
 from hyperseg_ros.bags import ros2_type_name
-from hyperseg_ros.node_process import leave_graph
+from hyperseg_ros.process.leaving import leave_graph
 
 _logger = logging.getLogger(__name__)
 _CLOCK_HZ = 100.0

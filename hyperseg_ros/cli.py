@@ -44,7 +44,7 @@ def _diff() -> cli.Command:
 
 def _doctor() -> cli.Command:
     from hyperseg_core.commands.deploy import print_report
-    from hyperseg_ros.installed import ros_packages
+    from hyperseg_ros.doctor.installed import ros_packages
 
     def doctor(topic: str | None = None) -> int:
         """Print what is installed, what `auto` would choose, and why.
@@ -56,7 +56,7 @@ def _doctor() -> cli.Command:
         if topic is None:
             return 0
         try:
-            from hyperseg_ros.topic_doctor import examine_topic
+            from hyperseg_ros.doctor.topic import examine_topic
         except ImportError as err:
             msg = f"Topics need ROS 2 ({err.name}): `pip install 'hyperseg_ros[ros]'`."
             raise HyperSegError(msg) from err

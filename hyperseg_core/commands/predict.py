@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
-from hyperseg_core.data.samples import read_rgb
+from hyperseg_core.data.pairs import read_rgb
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.render import colourise

@@ -8,8 +8,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 import yaml
 
-from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.files.atomic import write_atomically
 
 
 def train_command(arguments: list[str]) -> int:

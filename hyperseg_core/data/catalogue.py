@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 import re
 
-from hyperseg_core.data.camvid import camvid
-from hyperseg_core.data.cityscapes import cityscapes
-from hyperseg_core.data.drive.dataset import DriveData
-from hyperseg_core.data.folder import folder
-from hyperseg_core.data.samples import SegmentationData
-from hyperseg_core.data.voc import voc
+from hyperseg_core.data.datasets.camvid import camvid
+from hyperseg_core.data.datasets.cityscapes import cityscapes
+from hyperseg_core.data.datasets.drive import DriveData
+from hyperseg_core.data.datasets.folder import folder
+from hyperseg_core.data.datasets.voc import voc
+from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
@@ -24,7 +24,7 @@ class SourceConfig:
     """A split of a data set."""
 
     kind: str
-    """camvid, cityscapes, voc, folder, drive, or a folder description that is shipped (streets)."""
+    """camvid, cityscapes, voc, folder, drive, or a shipped description of a folder: streets."""
     split: str = 'train'
     root: str = '.'
     """The data set's folder; for folder, its YAML file; unused for drive. `$NAME` and `${NAME}`

@@ -19,7 +19,7 @@ import tempfile
 from typing import Any
 
 from hyperseg_core.checkpoint import Checkpoint
-from hyperseg_core.checkpoint import write_atomically
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.engines import OPSET
 from hyperseg_core.inference.engines import EngineSpec
 from hyperseg_core.inference.engines import device_name

@@ -13,8 +13,8 @@ import warnings
 import torch
 
 from hyperseg_core.checkpoint import Checkpoint
-from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.errors import EngineError
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.engines import OPSET
 from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.graph import DeployableGraph

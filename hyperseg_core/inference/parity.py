@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperseg_core.data.drive.scene import DriveScene
+from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.engines import Engine
 from hyperseg_core.inference.engines import EngineSpec

@@ -45,10 +45,15 @@ _MAX_SIDE_PX = 16_384
 class Segmentation:
     """What was seen in a frame."""
 
-    labels: Frame
+    class_ids: Frame
     """(H, W) uint8, class ids, 255 = unlabelled."""
     confidence: Frame
     """(H, W) uint8, 0 to 255 for a probability of the class of 0 to 1."""
+
+    @property
+    def labels(self) -> Frame:
+        """Old name."""
+        return self.class_ids
 
 
 class Segmenter:
@@ -152,6 +157,10 @@ class Segmenter:
     def is_ready(self, image: Frame) -> bool:
         """Tell whether the engine for such a frame is there already."""
         return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
+
+    def prepare(self, frame_size: Size) -> None:
+        """TEMPORARY until the graph branch is merged."""
+        self([np.zeros((*frame_size, 3), np.uint8)])
 
     def close(self) -> None:
         """Release the engines; the segmenter cannot be called afterwards."""

@@ -236,6 +236,6 @@ def _load_pypi(name: str) -> dict[str, Tensor]:
 
 
 def _load_file(path: Path) -> dict[str, Tensor]:
-    from hyperseg_core.tensor_files import read_tensors
+    from hyperseg_core.model.tensor_files import read_tensors
 
     return read_tensors(path)

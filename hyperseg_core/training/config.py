@@ -7,8 +7,8 @@ from dataclasses import field
 from typing import Literal
 
 from hyperseg_core.data.catalogue import DataConfig
-from hyperseg_core.data.transforms import AugmentConfig
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.training.augmentation import AugmentConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,7 @@ from torch.utils.data import Dataset
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.data.catalogue import open_data
-from hyperseg_core.data.loading import MixtureDataset
-from hyperseg_core.data.loading import MixtureSampler
-from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.labels import LabelSet
@@ -34,6 +32,8 @@ from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.process_memory import keep_freed_memory
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.mixture import MixtureDataset
+from hyperseg_core.training.mixture import MixtureSampler
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from torch import nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from hyperseg_core.errors import InputError
-from hyperseg_core.evaluation import Scores
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
+from hyperseg_core.metrics import Scores
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.pixels import logits_to_labels
 from hyperseg_core.model.pixels import normalise

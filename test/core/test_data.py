@@ -16,14 +16,14 @@ from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
-from hyperseg_core.data.cityscapes import submission_ids
-from hyperseg_core.data.cityscapes import submission_name
-from hyperseg_core.data.loading import MixtureDataset
-from hyperseg_core.data.loading import MixtureSampler
-from hyperseg_core.data.samples import FilePairs
-from hyperseg_core.data.transforms import AugmentConfig
-from hyperseg_core.data.transforms import build_augmentation
-from hyperseg_core.data.transforms import paste_classes
+from hyperseg_core.data.datasets.cityscapes import submission_ids
+from hyperseg_core.data.datasets.cityscapes import submission_name
+from hyperseg_core.data.pairs import FilePairs
+from hyperseg_core.training.augmentation import AugmentConfig
+from hyperseg_core.training.augmentation import build_augmentation
+from hyperseg_core.training.augmentation import paste_classes
+from hyperseg_core.training.mixture import MixtureDataset
+from hyperseg_core.training.mixture import MixtureSampler
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 IDS = np.random.default_rng(1).integers(0, 12, (20, 30), dtype=np.uint8)

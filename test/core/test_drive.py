@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hyperseg_core import InputError
-from hyperseg_core.data.drive import DriveScene
-from hyperseg_core.data.drive.dataset import DriveData
+from hyperseg_core.data.datasets.drive import DriveData
+from hyperseg_core.drive import DriveScene
 
 
 def test_same_seed_and_time_give_the_same_frame() -> None:

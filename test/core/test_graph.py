@@ -22,7 +22,7 @@ from hyperseg_core.inference.upsampling import bilinear_matrix
 from hyperseg_core.inference.upsampling import build_upsampling
 from hyperseg_core.model.patchwise import split_patches
 from hyperseg_core.model.pixels import normalise
-from hyperseg_core.published import PUBLISHED_PRESETS
+from hyperseg_core.model.published import PUBLISHED_PRESETS
 
 
 @pytest.mark.parametrize('preset', PUBLISHED_PRESETS)

@@ -15,7 +15,7 @@ from hyperseg_core import import_published
 from hyperseg_core import load_checkpoint
 from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
-from hyperseg_core.published import PUBLISHED_PRESETS
+from hyperseg_core.model.published import PUBLISHED_PRESETS
 
 
 @pytest.fixture(scope='module')

@@ -15,7 +15,7 @@ from hyperseg_core import EngineError
 from hyperseg_core import InputError
 from hyperseg_core import Segmenter
 from hyperseg_core import load_checkpoint
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference import engine_cache
 from hyperseg_core.inference import export
 from hyperseg_core.inference import segmenter as segmenter_module

@@ -19,8 +19,8 @@ from hyperseg_core import InputError
 from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
 from hyperseg_core import save_checkpoint
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import confusion_matrix
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.model.config import build_dataclass
 from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.resources import resource

@@ -13,7 +13,7 @@ pytest.importorskip('pytorch_lightning')
 
 from hyperseg_core.cli import COMMANDS
 from hyperseg_core.cli import run
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.resources import resource
 
 DATA = """

@@ -93,13 +93,13 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def node_process(
-    checkpoint: Path, log: Path, *arguments: str, module: str = 'segmenter_node'
+    checkpoint: Path, log: Path, *arguments: str, module: str = 'node.segmenter_node'
 ) -> Any:
     """Run the node, or a script, in a process of its own, on torch: nothing to build."""
     role = ['-m', f'hyperseg_ros.{module}'] if '/' not in module else [module]
     command = [
         sys.executable, *role, '--ros-args', '-p',
-        f'checkpoint:={checkpoint}', '-p', 'engine:=torch', '-p', 'max_age:=0.0', *arguments,
+        f'checkpoint:={checkpoint}', '-p', 'engine:=torch', '-p', 'max_age_s:=0.0', *arguments,
     ]  # fmt: skip
     with log.open('wb') as file:
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment())

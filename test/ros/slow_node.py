@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.inference.segmenter import Segmenter
-from hyperseg_ros import segmenter_node
+from hyperseg_ros.node import segmenter_node
 
 
 class SlowSegmenter(Segmenter):

@@ -19,7 +19,7 @@ def test_demo_tells_at_once_what_is_wrong_with_its_source(
     option: str, status: int, told: str, tmp_path: Path
 ) -> None:
     command = [
-        sys.executable, '-m', 'hyperseg_ros.demo', option, str(tmp_path / 'nope'),
+        sys.executable, '-m', 'hyperseg_ros.demo.main', option, str(tmp_path / 'nope'),
         '--engine', 'torch', '--output', str(tmp_path / 'out'),
     ]  # fmt: skip
     done = subprocess.run(

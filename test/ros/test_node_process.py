@@ -14,7 +14,7 @@ pytest.importorskip('rclpy')
 _HANGING = """
 import ctypes
 import sys
-from hyperseg_ros.node_process import left_within
+from hyperseg_ros.process.leaving import left_within
 with left_within(0.5, status=int(sys.argv[1])):
     ctypes.PyDLL(None).sleep(60)
 """
@@ -31,7 +31,7 @@ def test_process_that_hangs_with_pythons_lock_ends_in_time_with_its_status(statu
 def test_process_that_leaves_in_time_goes_on() -> None:
     code = """
 import time
-from hyperseg_ros.node_process import left_within
+from hyperseg_ros.process.leaving import left_within
 with left_within(0.2):
     pass
 time.sleep(0.6)

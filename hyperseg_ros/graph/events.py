@@ -1,0 +1,25 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Events of publishers and subscriptions, by the names that they have in each distribution."""
+
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+
+def subscription_events(on_incompatible_qos: Callable[[Any], None]) -> Any:
+    """Return the events of a subscription that only hears of publishers whose QoS does not fit."""
+    return SubscriptionEventCallbacks(
+        incompatible_qos=on_incompatible_qos, use_default_callbacks=False
+    )
+
+
+def no_publisher_events() -> Any:
+    """Return no events: rclpy's executor waits for each of them anew at every message."""
+    return PublisherEventCallbacks(use_default_callbacks=False)
