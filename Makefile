@@ -40,15 +40,15 @@ bench: setup
 
 # Four hours on 2 cores; goes on where it stopped.
 train-default: setup
-	$(BIN)/hyperseg train --config config/train/default.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/default-refined.yaml --resume true
+	$(BIN)/hyperseg train --config config/train/default.yaml --resume
+	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume
+	$(BIN)/hyperseg train --config config/train/default-refined.yaml --resume
 	$(call ship,default-refined,default)
 
 # Half an hour to an hour and a half; after train-default, from its second stage.
 train-fast: setup
-	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/fast-refined.yaml --resume true
+	$(BIN)/hyperseg train --config config/train/fast.yaml --resume
+	$(BIN)/hyperseg train --config config/train/fast-refined.yaml --resume
 	$(call ship,fast-refined,fast)
 
 # $(1): run; $(2): name of the checkpoint. Scored on the test splits, once, and shipped.

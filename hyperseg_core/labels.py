@@ -219,25 +219,30 @@ def _plain_source(sources: tuple[SourceLabel, ...]) -> object:
 
 
 def _with_source(item: object, origin: str) -> object:
-    """Bring `source` of a class, an id or a list of ids and colours, to a tuple.
+    """Bring `source` of a class, an id or a list of ids and colours, to a tuple."""
+    if not isinstance(item, Mapping) or item.get('source') is None:
+        return item
+    name = item.get('name', item.get('classes'))
+    return {**item, 'source': as_sources(item['source'], f'{origin}: `source` of {name!r}')}
+
+
+def as_sources(source: object, origin: str) -> tuple[SourceLabel, ...]:
+    """Check what stands in label files: an id, or a list of ids and colours.
 
     Raises:
         ConfigError: If it is neither.
     """
-    if not isinstance(item, Mapping) or item.get('source') is None:
-        return item
-    source = item['source']
-    found = tuple(
+    found: tuple[Any, ...] = tuple(
         tuple(entry) if isinstance(entry, list) else entry
         for entry in (source if isinstance(source, list) else [source])
     )
     if not all(_is_byte(entry) or _is_colour(entry) for entry in found):
         msg = (
-            f'{origin}: `source` of {item.get("name", item.get("classes"))!r} is {source!r}, '
-            f'expected an id from 0 to 255, or a list of ids and colours ([R, G, B]).'
+            f'{origin} is {source!r}, expected an id from 0 to 255, or a list of ids and colours '
+            f'([R, G, B]).'
         )
         raise ConfigError(msg)
-    return {**item, 'source': found}
+    return found
 
 
 def _is_byte(value: object) -> bool:

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperseg_core.data.pairs import read_rgb
 from hyperseg_core.drive.scene import DriveFrame
 from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.frames.images import read_rgb
 from hyperseg_ros.bags import CAMERA_INFO
 from hyperseg_ros.bags import COMPRESSED
 from hyperseg_ros.bags import IMAGE

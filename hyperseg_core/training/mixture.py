@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -22,6 +23,7 @@ from torchvision import tv_tensors
 from hyperseg_core.data.pairs import Image
 from hyperseg_core.data.pairs import Labels
 from hyperseg_core.data.pairs import SegmentationData
+from hyperseg_core.labels import LabelSet
 from hyperseg_core.training.augmentation import AugmentConfig
 from hyperseg_core.training.augmentation import build_augmentation
 from hyperseg_core.training.augmentation import paste_classes
@@ -55,17 +57,19 @@ class MixtureDataset(Dataset[dict[str, Any]]):
             build_augmentation(replace(augment, base_size=size or augment.base_size))
             for size in base_sizes or [None] * len(sources)
         ]
+        self._tables, _ = shared_unions([source.labels for source in sources])
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         """Return `image` (3, H, W) uint8, `labels` (H, W) uint8 and `name`."""
         number, source_index, index = draw
         source = self._sources[source_index]
         image, labels = source.load(index)
+        labels = self._tables[source_index][labels]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self._seed, number)) % 2**63)
             pasting = self._config.paste_probability
             if pasting and float(torch.rand(())) < pasting:
-                image, labels = self._with_rare_things(source, image, labels)
+                image, labels = self._with_rare_things(source_index, image, labels)
             tv_image = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1).contiguous())
             tv_mask = tv_tensors.Mask(torch.from_numpy(labels.copy()))
             out_image, out_mask = self._augment[source_index](tv_image, tv_mask)
@@ -76,14 +80,37 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         }
 
     def _with_rare_things(
-        self, source: SegmentationData, image: Image, labels: Labels
+        self, source_index: int, image: Image, labels: Labels
     ) -> tuple[Image, Labels]:
         """Paste each rare class of another sample, or not, as the coin falls; mirrored or not."""
+        source = self._sources[source_index]
         other_image, other_labels = source.load(int(torch.randint(len(source), ())))
         if float(torch.rand(())) < 0.5:
             other_image, other_labels = other_image[:, ::-1], other_labels[:, ::-1]
         chosen = [rare for rare in self._config.rare_classes if float(torch.rand(())) < 0.5]
         return paste_classes(image, labels, other_image, other_labels, chosen)
+
+
+def shared_unions(
+    label_sets: Sequence[LabelSet],
+) -> tuple[list[Labels], NDArray[np.bool_]]:
+    """Give the unions of label sets with the same classes ids that differ.
+
+    Returns:
+        For each set the table (256,) from its ids to the shared ones, and which classes each
+        union stands for, (K, N); union k has the id N + k.
+    """
+    num_classes = len(label_sets[0])
+    unions: dict[bytes, int] = {}
+    tables = []
+    for label_set in label_sets:
+        table = np.arange(256, dtype=np.uint8)
+        for index, members in enumerate(label_set.union_members()):
+            place = unions.setdefault(members.tobytes(), len(unions))
+            table[num_classes + index] = num_classes + place
+        tables.append(table)
+    found = [np.frombuffer(members, np.bool_) for members in unions]
+    return tables, np.array(found, np.bool_).reshape(len(found), num_classes)
 
 
 class MixtureSampler(Sampler[Draw]):

@@ -13,8 +13,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from hyperseg_core.data.pairs import read_rgb
 from hyperseg_core.errors import InputError
+from hyperseg_core.frames.images import read_rgb
 from hyperseg_ros.conversions import fill_image
 from hyperseg_ros.process.running import run_node
 

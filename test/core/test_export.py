@@ -13,7 +13,7 @@ from hyperseg_core import Checkpoint
 from hyperseg_core import build_model
 from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
-from hyperseg_core.cli import COMMANDS
+from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 from hyperseg_core.inference.engines import Form
 from hyperseg_core.inference.export import export_onnx
@@ -76,7 +76,7 @@ def test_command_writes_metadata_that_says_what_it_is(
     small_checkpoint: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / 'net.onnx'
-    assert run(['export', str(out), '--checkpoint', str(small_checkpoint)], COMMANDS) == 0
+    assert run(['export', str(out), '--checkpoint', str(small_checkpoint)], create_app()) == 0
     properties = {item.key: item.value for item in onnx.load(out).metadata_props}
     assert properties['hyperseg.digest'] == load_checkpoint(small_checkpoint).digest
     assert '"sky"' in properties['hyperseg.labels']

@@ -417,12 +417,12 @@ def test_commands_evaluate_and_diff_read_labelled_bags(
     bag: Path, small_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hyperseg_core.cli import run
-    from hyperseg_ros.cli import COMMANDS
+    from hyperseg_ros.cli import create_app
 
     options = ['--engine', 'torch', '--checkpoint', str(small_checkpoint)]
     for name in ('a', 'b'):
         arguments = ['bag label', str(bag), str(tmp_path / name), '--topics', *IMAGES, *options]
-        assert run(arguments, COMMANDS) == 0
+        assert run(arguments, create_app()) == 0
     sheet = tmp_path / 'sheet.png'
     assert (
         run(
@@ -432,7 +432,7 @@ def test_commands_evaluate_and_diff_read_labelled_bags(
     )
     assert sheet.is_file()
     truth = ['bag evaluate', str(tmp_path / 'a'), '/camera/labels', '--truth-bag', str(bag)]
-    assert run(truth, COMMANDS) == 0
+    assert run(truth, create_app()) == 0
     assert 'mean' in capsys.readouterr().out
 
 

@@ -384,9 +384,7 @@ def test_camera_that_changes_size_and_stops_and_starts(
             # Masks of the size before may still be on their way.
             assert client.wait(
                 lambda m=message, f=frames, s=size: bool(
-                    f.publish(m)
-                    or client.spin(0.2)
-                    or (mask and pixels_of(mask[-1]).shape == s)
+                    f.publish(m) or client.spin(0.2) or (mask and pixels_of(mask[-1]).shape == s)
                 ),
                 30,
             )

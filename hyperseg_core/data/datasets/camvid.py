@@ -16,6 +16,7 @@ from hyperseg_core.errors import InputError
 from hyperseg_core.labels import load_labels
 
 SPLITS = ('train', 'val', 'test')
+_VOID_ID = 11
 
 
 def camvid(root: Path, split: str) -> FilePairs:
@@ -35,7 +36,7 @@ def camvid(root: Path, split: str) -> FilePairs:
     if (root / f'{names[0]}annot').is_dir():
         for name in names:
             pairs += pair_by_name(root / name, root / f'{name}annot')
-        return FilePairs(pairs, labels)
+        return FilePairs(pairs, labels, ignored=(_VOID_ID,))
     images, colours = root / '701_StillsRaw_full', root / 'LabeledApproved_full'
     if not images.is_dir() or not colours.is_dir():
         msg = (
@@ -49,7 +50,7 @@ def camvid(root: Path, split: str) -> FilePairs:
             for stem in _listed_stems(root / f'{name}.txt')
         ]
     check_pairs(pairs)
-    return FilePairs(pairs, labels, from_colours=True)
+    return FilePairs(pairs, labels, from_colours=True, ignored=None)
 
 
 def _listed_stems(path: Path) -> list[str]:

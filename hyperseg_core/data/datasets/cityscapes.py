@@ -41,7 +41,7 @@ def cityscapes(root: Path, split: str) -> FilePairs:
             pairs.append(Pair(image, labels))
     check_pairs(pairs)
     label_set = load_labels('cityscapes')
-    return FilePairs(pairs, label_set, lookup=label_set.source_lookup())
+    return FilePairs(pairs, label_set, lookup=label_set.source_lookup(), ignored=None)
 
 
 def submission_name(image: Path) -> str:

@@ -5,6 +5,7 @@
 labels: labels.yaml             # a label set, or the name of a shipped one
 labels_are_colours: false       # whether label PNGs hold colours instead of ids
 aspect: 2.0                     # width by height of the scene, where images were squeezed
+ignored: [9]                    # ids or colours of label PNGs that have no class on purpose
 splits:
   train:
     images: train/images/*.jpg  # pattern below the YAML's folder
@@ -19,8 +20,12 @@ from hyperseg_core.data.pairs import FilePairs
 from hyperseg_core.data.pairs import Pair
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.labels import LabelSet
+from hyperseg_core.labels import as_sources
 from hyperseg_core.labels import load_labels
 from hyperseg_core.resources import read_yaml
+
+_STEM = '{stem}'
 
 
 def folder(description: Path, split: str, root: Path | None = None) -> FilePairs:
@@ -40,22 +45,21 @@ def folder(description: Path, split: str, root: Path | None = None) -> FilePairs
         raise InputError(msg)
     data = _read(description)
     base = description.resolve().parent if root is None else root.resolve()
+    label_set = _label_set(description, str(data['labels']))
     pairs: list[Pair] = []
     for name in split.split('+'):
         if name not in data['splits']:
             msg = f'{description} has no split {name!r}; known: {", ".join(data["splits"])}.'
             raise InputError(msg)
         entry = data['splits'][name]
-        images = sorted(base.glob(_inside(description, entry['images'])))
+        pattern = _label_pattern(description, entry['labels'])
+        found = base.glob(_inside(description, entry['images']))
+        images = sorted(path for path in found if not path.name.startswith('.'))
         if not images:
             msg = f'{description}: no image matches {entry["images"]!r} below {base}.'
             raise InputError(msg)
-        pattern = _inside(description, entry['labels'])
-        pairs += [Pair(image, base / pattern.format(stem=image.stem)) for image in images]
+        pairs += [Pair(image, base / pattern.replace(_STEM, image.stem)) for image in images]
     check_pairs(pairs)
-    labels = str(data['labels'])
-    beside = description.resolve().parent / labels
-    label_set = load_labels(beside if labels.endswith(('.yaml', '.yml')) else labels)
     has_source = any(item.source is not None for item in label_set.classes)
     return FilePairs(
         pairs,
@@ -63,7 +67,15 @@ def folder(description: Path, split: str, root: Path | None = None) -> FilePairs
         lookup=label_set.source_lookup() if has_source else None,
         from_colours=bool(data.get('labels_are_colours', False)),
         aspect=_aspect(description, data.get('aspect')),
+        ignored=as_sources(data.get('ignored') or [], f'{description}: `ignored`'),
     )
+
+
+def _label_set(path: Path, labels: str) -> LabelSet:
+    """Read a label set by name, or the YAML below the description's folder."""
+    if labels.endswith(('.yaml', '.yml')):
+        return load_labels(path.resolve().parent / _inside(path, labels))
+    return load_labels(labels)
 
 
 def _aspect(path: Path, value: object) -> float | None:
@@ -83,15 +95,36 @@ def _aspect(path: Path, value: object) -> float | None:
 
 def _read(path: Path) -> dict[str, Any]:
     data = read_yaml(path)
-    known = {'labels', 'labels_are_colours', 'aspect', 'splits'}
-    if not isinstance(data, dict) or not {'labels', 'splits'} <= set(data) <= known:
-        msg = f'{path} needs `labels` and `splits`, may have `labels_are_colours` and `aspect`.'
+    optional = ('labels_are_colours', 'aspect', 'ignored')
+    needed = {'labels', 'splits'}
+    if not isinstance(data, dict) or not needed <= set(data) <= needed | set(optional):
+        msg = f'{path} needs `labels` and `splits`, and may have {", ".join(optional)}.'
         raise ConfigError(msg)
-    for name, entry in dict(data['splits']).items():
+    if not isinstance(data['splits'], dict):
+        msg = f'{path}: `splits` must be a mapping of names, e.g. train, to images and labels.'
+        raise ConfigError(msg)
+    for name, entry in data['splits'].items():
         if not isinstance(entry, dict) or set(entry) != {'images', 'labels'}:
             msg = f'{path}: split {name!r} needs `images` and `labels`, and nothing else.'
             raise ConfigError(msg)
     return data
+
+
+def _label_pattern(path: Path, pattern: object) -> str:
+    """Check the pattern of label files: text in which `{stem}` stands for the image's.
+
+    Raises:
+        ConfigError: If it leads out of the folder or has other braces.
+    """
+    text = _inside(path, pattern)
+    rest = text.replace(_STEM, '')
+    if _STEM not in text or '{' in rest or '}' in rest:
+        msg = (
+            f'{path}: the pattern of labels is {text!r}; it must hold {_STEM}, the name of the '
+            f"image without its ending, and no other braces, e.g. 'labels/{_STEM}.png'."
+        )
+        raise ConfigError(msg)
+    return text
 
 
 def _inside(path: Path, pattern: object) -> str:

@@ -44,6 +44,28 @@ def _plain_bootstrapped(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(means).mean()
 
 
+def test_pixels_of_a_union_count_by_the_sum_of_its_probabilities() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 6, 7, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 6, (2, 6, 7))
+    labels[0, 0, :3] = 255
+    unions = torch.tensor([[True, False, True, False], [False, True, True, True]])
+    probabilities = logits.softmax(1).permute(0, 2, 3, 1)
+    allowed = torch.cat((torch.eye(4, dtype=torch.bool), unions))[labels.clamp(max=5)]
+    expected = -(probabilities * allowed).sum(-1).log() * (labels != 255)
+    found = losses.pixel_losses(logits, labels, None, unions)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad(found.sum(), logits, retain_graph=True)
+    (expected_gradient,) = torch.autograd.grad(expected.sum(), logits)
+    torch.testing.assert_close(gradient, expected_gradient)
+    mean = losses.cross_entropy(logits, labels, unions=unions)
+    torch.testing.assert_close(mean, expected.sum() / (labels != 255).sum())
+    # Jaccard looks at classes only.
+    known = labels.masked_fill(labels > 3, 255)
+    both = [losses.soft_jaccard(logits, item, stride=1) for item in (labels, known)]
+    torch.testing.assert_close(both[0], both[1])
+
+
 @pytest.mark.parametrize('scale', [0.1, 20.0])
 def test_bootstrapped_cross_entropy_is_specs(scale: float) -> None:
     torch.manual_seed(0)
@@ -157,7 +179,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     child.kill()
     child.wait()
     assert (run / 'last.ckpt').is_file()
-    subprocess.run([*command, '--resume', 'true'], check=True, capture_output=True)
+    subprocess.run([*command, '--resume'], check=True, capture_output=True)
     checkpoint = load_checkpoint(run / 'last.safetensors')
     assert checkpoint.provenance['epochs'] == 3
 
@@ -222,7 +244,7 @@ def test_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     # A file that may not grow fails as one on a full disk does: with an OSError.
     posix.setrlimit(posix.RLIMIT_FSIZE, (1 << 20, hard))
     try:
-        with pytest.raises(InputError, match=r'no room .* epoch 1 .*--resume true'):
+        with pytest.raises(InputError, match=r'no room .* epoch 1 .*--resume'):
             train(_recipe(run), resume=True)
     finally:
         posix.setrlimit(posix.RLIMIT_FSIZE, (soft, hard))

@@ -13,7 +13,7 @@ import torch
 from hyperseg_core import CheckpointError
 from hyperseg_core import import_published
 from hyperseg_core import load_checkpoint
-from hyperseg_core.cli import COMMANDS
+from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 from hyperseg_core.model.published import PUBLISHED_PRESETS
 
@@ -112,11 +112,13 @@ def test_command_writes_a_checkpoint_that_loads(
 ) -> None:
     source, out = tmp_path / 'published.pth', tmp_path / 'out.safetensors'
     torch.save(_training_state(camvid_s), source)
-    assert run(['import-published', str(source), str(out), '--preset', 'camvid-s'], COMMANDS) == 0
+    assert (
+        run(['import-published', str(source), str(out), '--preset', 'camvid-s'], create_app()) == 0
+    )
     checkpoint = load_checkpoint(out)
     assert checkpoint.void_outputs == 1
     with torch.inference_mode():
         logits = checkpoint.model(camvid_s.images)
     assert (logits.argmax(1).numpy() == camvid_s.labels).mean() >= 0.999
-    assert run(['import-published', str(tmp_path / 'none.pth'), str(out)], COMMANDS) == 2
+    assert run(['import-published', str(tmp_path / 'none.pth'), str(out)], create_app()) == 2
     assert 'No weights file at' in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('pytorch_lightning')
 
-from hyperseg_core.cli import COMMANDS
+from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 from hyperseg_core.drive import DriveScene
 from hyperseg_core.resources import resource
@@ -42,7 +42,7 @@ def test_training_on_ones_own_data_from_files_to_scores(tmp_path: Path) -> None:
     data, out = _write_data(tmp_path), tmp_path / 'run'
     sheet = str(tmp_path / 'sheet.png')
     check = ['check-data', 'folder', '--root', str(data), '--split', 'train', '--sheet', sheet]
-    assert run(check, COMMANDS) == 0
+    assert run(check, create_app()) == 0
     sources = {
         'train': [{'kind': 'folder', 'split': 'train', 'root': str(data)}],
         'val': {'kind': 'folder', 'split': 'val', 'root': str(data)},
@@ -55,14 +55,14 @@ def test_training_on_ones_own_data_from_files_to_scores(tmp_path: Path) -> None:
         '--trainer.images_per_epoch', '4', '--trainer.batch_size', '2',
         '--trainer.num_workers', '0',
     ]  # fmt: skip
-    assert run(train, COMMANDS) == 0
+    assert run(train, create_app()) == 0
     assert (out / 'best.ckpt').is_file()
     assert 'epochs: 1' in (out / 'config.yaml').read_text()
     evaluate = [
         'evaluate', '--checkpoint', str(out / 'last.safetensors'), '--data', 'folder',
         '--root', str(data), '--split', 'val', '--output', str(tmp_path / 'scores'),
     ]  # fmt: skip
-    assert run([*evaluate, '--also-with-void'], COMMANDS) == 0
+    assert run([*evaluate, '--also-with-void'], create_app()) == 0
     scores = json.loads((tmp_path / 'scores' / 'scores.json').read_text())
     assert scores['images'] == 2
     assert scores['forward_passes_per_image'] == 1
@@ -72,7 +72,30 @@ def test_training_on_ones_own_data_from_files_to_scores(tmp_path: Path) -> None:
 
 
 def test_unknown_key_on_the_command_line_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(['train', '--optimizer.lr', '1'], COMMANDS)
-    assert caught.value.code == 2
-    assert 'optimizer.lr' in capsys.readouterr().err
+    recipe = str(resource('config', 'train', 'default.yaml'))
+    assert run(['train', '--config', recipe, '--optimizer.lr', '1'], create_app()) == 2
+    assert "unknown key 'optimizer.lr'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        (['--trainer.epochs'], 'keys of the recipe with values'),
+        (['--seed.x', '1'], "'seed' of the recipe has no keys"),
+        (['--trainer.epochs', '['], 'is no value'),
+        (['--loss.class_weights', '[1, 2]'], 'loss.class_weights has 2 entries'),
+        (['--augment.rare_classes', '[11]'], 'names id 11, but label set'),
+        (['--trainer.images_per_epoch', '1'], 'trainer.batch_size is'),
+        (['--augment.base_size', '[96, 256]'], 'base_size 96 x 256 px is 2.67:1'),
+    ],
+)
+def test_recipes_that_do_not_fit_the_data_are_refused_at_once(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = {'train': [{'kind': 'folder', 'root': str(_write_data(tmp_path))}], 'val': None}
+    recipe = str(resource('config', 'train', 'default.yaml'))
+    train = ['train', '--config', recipe, '--output', str(tmp_path / 'run')]
+    train += ['--data', json.dumps(sources), *words]
+    assert run(train, create_app()) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / 'run' / 'last.ckpt').exists()
