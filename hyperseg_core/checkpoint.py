@@ -9,12 +9,14 @@ preprocessing, provenance and scores, and a digest over all of it and the tensor
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+import functools
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+import warnings
 import weakref
 
 import numpy as np
@@ -44,7 +46,7 @@ class Checkpoint:
     """A network and what is known about it."""
 
     config: ModelConfig
-    labels: LabelSet
+    label_set: LabelSet
     provenance: Mapping[str, Any]
     """Source, licence, data, recipe, revision, date."""
     scores: Mapping[str, Any]
@@ -53,14 +55,22 @@ class Checkpoint:
     """SHA-256 over metadata and tensors, hexadecimal."""
     network: Callable[[], 'HyperSeg']
     """Gives the network; `model` calls it."""
+    tensors: Callable[[], dict[str, NDArray[Any]]]
+    """Gives the network's tensors by name, without PyTorch."""
 
     @classmethod
     def of_model(cls, model: 'HyperSeg', labels: LabelSet, *, digest: str) -> 'Checkpoint':
         """Return a checkpoint of a network that no file holds, under a digest of one's own."""
         return cls(
-            config=model.config, labels=labels, provenance={}, scores={}, digest=digest,
-            network=lambda: model,
+            config=model.config, label_set=labels, provenance={}, scores={}, digest=digest,
+            network=lambda: model, tensors=lambda: state_arrays(model),
         )  # fmt: skip
+
+    @property
+    def labels(self) -> LabelSet:
+        """The label set, under its old name."""
+        warnings.warn('Use `label_set`.', DeprecationWarning, stacklevel=2)
+        return self.label_set
 
     @property
     def model(self) -> 'HyperSeg':
@@ -78,7 +88,7 @@ class Checkpoint:
     @property
     def void_outputs(self) -> int:
         """Number of outputs beyond the label set: void, published as unlabelled."""
-        return self.config.num_classes - len(self.labels)
+        return self.config.num_classes - len(self.label_set)
 
 
 def check_labels(num_classes: int, labels: LabelSet) -> None:
@@ -120,11 +130,7 @@ def save_checkpoint(
     """
     path = Path(path)
     check_labels(model.config.num_classes, labels)
-    state = {
-        key: value.detach().cpu().contiguous().numpy()
-        for key, value in model.state_dict().items()
-        if not key.endswith('num_batches_tracked')
-    }
+    state = state_arrays(model)
     if 'backbone.bn1.weight' not in state:
         msg = 'The network was fused, which cannot be undone; save it before `fuse()`.'
         raise ConfigError(msg)
@@ -148,6 +154,15 @@ def save_checkpoint(
     metadata['digest'] = digest(state, metadata)
     write_atomically(path, save(state, metadata))
     return path
+
+
+def state_arrays(model: 'HyperSeg') -> dict[str, NDArray[Any]]:
+    """Return a network's tensors by name, as a checkpoint holds them."""
+    return {
+        key: value.detach().cpu().contiguous().numpy()
+        for key, value in model.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -213,12 +228,26 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
     check_labels(config.num_classes, labels)
     return Checkpoint(
         config=config,
-        labels=labels,
+        label_set=labels,
         provenance=parts['provenance'],
         scores=parts['scores'],
         digest=metadata['digest'],
         network=_NetworkInFile(path, config, metadata['digest']),
+        tensors=functools.partial(_read_unchanged, path, metadata['digest']),
     )
+
+
+def _read_unchanged(path: Path, file_digest: str) -> dict[str, NDArray[Any]]:
+    """Read the tensors of a file that was loaded before.
+
+    Raises:
+        CheckpointError: If it is gone or no longer what it was.
+    """
+    metadata, state = _read(path)
+    if metadata['digest'] != file_digest:
+        msg = f'{path} was replaced by another checkpoint meanwhile; load it anew.'
+        raise CheckpointError(msg)
+    return state
 
 
 class _NetworkInFile:
@@ -235,10 +264,7 @@ class _NetworkInFile:
 
         model = self._last()
         if model is None:
-            metadata, state = _read(self._path)
-            if metadata['digest'] != self._digest:
-                msg = f'{self._path} was replaced by another checkpoint meanwhile; load it anew.'
-                raise CheckpointError(msg)
+            state = _read_unchanged(self._path, self._digest)
             model = build_model(self._config).eval()
             own = model.state_dict()
             _check_fit(self._path, {k: tuple(v.shape) for k, v in own.items()}, state)

@@ -28,7 +28,7 @@ def graph_of(checkpoint: Checkpoint, size: Size, output_size: Size, form: Form) 
     """Build a checkpoint's deployable graph."""
     return DeployableGraph(
         checkpoint.model,
-        num_labels=len(checkpoint.labels),
+        num_labels=len(checkpoint.label_set),
         size=size,
         output_size=output_size,
         form=form,
@@ -103,6 +103,6 @@ def _metadata(checkpoint: Checkpoint, size: Size, form: Form) -> dict[str, str]:
     return {
         'digest': checkpoint.digest,
         'form': form,
-        'labels': json.dumps(checkpoint.labels.to_dict()),
+        'labels': json.dumps(checkpoint.label_set.to_dict()),
         'preprocessing': json.dumps({'input': 'uint8 NHWC RGB, 0 to 255', 'size': size}),
     }

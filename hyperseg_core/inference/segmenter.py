@@ -104,7 +104,7 @@ class Segmenter:
     @property
     def labels(self) -> LabelSet:
         """What the ids mean."""
-        return self._checkpoint.labels
+        return self._checkpoint.label_set
 
     @property
     def checkpoint(self) -> Checkpoint:
