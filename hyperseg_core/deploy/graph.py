@@ -70,14 +70,38 @@ def build_graph(
     name = form if isinstance(form, str) else 'own'
     form = FORMS[form] if isinstance(form, str) else form
     form = dataclasses.replace(form, float_type=FLOAT_TYPES[precision])
-    config = checkpoint.config
-    size = network_size(size, config, size)
+    size = network_size(size, checkpoint.config, size)
     graph = GraphBuilder(form.float_type)
-    frames = graph.input(INPUT_NAME, (batch, *size, 3), 'uint8')
-    logits = _write_network(graph, _normalised(graph, frames, config), checkpoint, form)
-    bands = write_upsampling(graph, logits, output_size or size, num_bands=form.bands)
+    bands = write_logits(graph, checkpoint, form, batch, size, output_size or size)
     _write_comparison(graph, bands, len(checkpoint.label_set), form)
     return graph.model(_metadata(checkpoint, size, name, precision))
+
+
+def write_logits(
+    graph: GraphBuilder,
+    checkpoint: Checkpoint,
+    form: Form,
+    batch: int,
+    size: Size,
+    output_size: Size,
+) -> list[Value]:
+    """Write all but the comparison of the classes.
+
+    Returns:
+        The logits' bands of lines from the top, (B, N, H'_i, W'), in the form's float type.
+    """
+    config = checkpoint.config
+    frames = graph.input(INPUT_NAME, (batch, *size, 3), 'uint8')
+    images = graph.cast(_normalised(graph, frames, config), form.float_type)
+    weights = FoldedWeights(checkpoint.tensors())
+    network = describe_efficientnet(config.backbone)
+    taps, head = BackboneWriter(graph, weights, network, config.backbone).write(images)
+    with graph.scope('context_head'):
+        signal = ContextHeadWriter(graph, weights, config.context_head).write(head)
+    decoder = DecoderWriter(graph, weights, config.decoder, form)
+    logits = decoder.write([images, *taps], signal, config.num_classes)
+    weights.check_all_read()
+    return write_upsampling(graph, logits, output_size, num_bands=form.bands)
 
 
 def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Value:
@@ -87,23 +111,6 @@ def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Valu
     scale = 1 / (255 * np.array(config.std))[:, None, None]
     images = graph.binary('Sub', images, graph.constant(mean, dtype='float32'))
     return graph.binary('Mul', images, graph.constant(scale, dtype='float32'))
-
-
-def _write_network(
-    graph: GraphBuilder, images: Value, checkpoint: Checkpoint, form: Form
-) -> Value:
-    """Compute the logits at the decoder's finest level, (B, N, H_f, W_f)."""
-    config = checkpoint.config
-    weights = FoldedWeights(checkpoint.tensors())
-    network = describe_efficientnet(config.backbone)
-    images = graph.cast(images, form.float_type)
-    taps, head = BackboneWriter(graph, weights, network, config.backbone).write(images)
-    with graph.scope('context_head'):
-        signal = ContextHeadWriter(graph, weights, config.context_head).write(head)
-    decoder = DecoderWriter(graph, weights, config.decoder, form)
-    logits = decoder.write([images, *taps], signal, config.num_classes)
-    weights.check_all_read()
-    return logits
 
 
 def _write_comparison(
