@@ -70,10 +70,10 @@ def predict_command(
                 unread.append(name)
                 continue
             found = segmenter(frame)
-            shown = overlay(frame, found.labels, segmenter.labels)
-            write_png(output / 'ids' / f'{name}.png', found.labels)
+            shown = overlay(frame, found.class_ids, segmenter.label_set)
+            write_png(output / 'ids' / f'{name}.png', found.class_ids)
             write_png(
-                output / 'colours' / f'{name}.png', colourise(found.labels, segmenter.labels)
+                output / 'colours' / f'{name}.png', colourise(found.class_ids, segmenter.label_set)
             )
             write_png(output / 'overlays' / f'{name}.png', shown)
             if paths is None:
