@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
-from hyperseg_core.inference.engine_cache import cache_root
-from hyperseg_core.inference.engines import Form
-from hyperseg_core.inference.engines import device_name
+from hyperseg_core.deploy.forms import FormName
+from hyperseg_core.deploy.forms import Precision
+from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.inference.cache import cache_root
+from hyperseg_core.inference.machine import device_name
+from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
-from hyperseg_core.inference.selection import this_machine
 from hyperseg_core.preprocessing import network_size
 
 _logger = logging.getLogger(__name__)
@@ -30,7 +32,8 @@ def export_command(
     size: tuple[int, int] | None = None,
     output_size: tuple[int, int] | None = None,
     batch: int = 1,
-    form: Form = 'tensorrt',
+    form: FormName = 'tensorrt',
+    precision: Precision = 'f32',
 ) -> None:
     """Write the deployable graph as ONNX: uint8 frames in, uint8 ids and confidence out.
 
@@ -41,14 +44,21 @@ def export_command(
         output_size: Size of the ids; the input size by default.
         batch: Frames per run.
         form: The engines it is for: tensorrt for GPUs, openvino or onnxruntime for CPUs.
+        precision: What it computes in: f32, or f16 for GPUs that would be told nothing else.
     """
-    from hyperseg_core.inference.export import export_onnx
+    import onnx
+
+    from hyperseg_core.deploy.graph import build_graph
 
     loaded = load_checkpoint(checkpoint)
     config = loaded.config
     chosen = network_size(config.size, config, size)
-    export_onnx(loaded, out, size=chosen, output_size=output_size, batch=batch, form=form)
-    _logger.info('Wrote %s (%d x %d px, batch %d, %s).', out, *chosen, batch, form)
+    graph = build_graph(
+        loaded, chosen, output_size=output_size, batch=batch, form=form, precision=precision
+    )
+    onnx.checker.check_model(graph, full_check=True)
+    write_atomically(out, graph.SerializeToString(deterministic=True))
+    _logger.info('Wrote %s (%d x %d px, batch %d, %s, %s).', out, *chosen, batch, form, precision)
 
 
 def build_command(
@@ -60,7 +70,7 @@ def build_command(
     *,
     frame_size: tuple[int, int] | None = None,
 ) -> None:
-    """Build an engine ahead of its first use, and check it against PyTorch.
+    """Build an engine ahead of its first use, and check it.
 
     Args:
         checkpoint: File or name of a shipped checkpoint.

@@ -71,7 +71,7 @@ def evaluate_command(
         raise ConfigError(msg)
     source = open_data(SourceConfig(kind=data, split=split, root=root))
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
-    labels = segmenter.labels
+    labels = segmenter.label_set
     if labels.names != source.labels.names:
         msg = (
             f'Checkpoint {checkpoint!r} knows {len(labels)} classes ({labels.name}) but {data} '
@@ -84,7 +84,7 @@ def evaluate_command(
     per_image = []
     for index in track(range(count), description='evaluating'):
         image, truth = source.load(index)
-        ids = segmenter(image).labels
+        ids = segmenter(image).class_ids
         if submission is not None:
             _write_submission(submission, source, index, ids)
         matrix = confusion_matrix(truth, ids, len(labels))
@@ -163,12 +163,12 @@ def _write(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / 'scores.json', json.dumps(report, indent=2).encode())
-    write_png(output / 'confusion.png', confusion_image(matrix, segmenter.labels))
+    write_png(output / 'confusion.png', confusion_image(matrix, segmenter.label_set))
     for name, chosen in (('worst', ranked[:_SHOWN]), ('best', ranked[-_SHOWN:])):
         tiles, captions = [], []
         for score, index in chosen:
             image, _ = source.load(index)
-            tiles.append(overlay(image, segmenter(image).labels, segmenter.labels))
+            tiles.append(overlay(image, segmenter(image).class_ids, segmenter.label_set))
             captions.append(f'{Path(source.name(index).split()[0]).stem} {score:.3f}')
         write_png(output / f'{name}.png', contact_sheet(tiles, captions))
     _logger.info('Wrote scores.json, confusion.png, worst.png and best.png to %s.', output)

