@@ -4,21 +4,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Where ROS is installed, its own packages are used instead of the wheels.
 ifdef ROS_DISTRO
-EXTRAS := onnx,openvino,train,dev
+ROBOT := openvino
 VENV_FLAGS := --system-site-packages
 else
-EXTRAS := ros,onnx,openvino,train,dev
+ROBOT := ros,openvino
 VENV_FLAGS :=
 endif
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: setup test lint demo bench train-default train-fast
 
+# What a robot needs, for the demo; a few hundred megabytes.
+$(VENV)/.robot: setup.py package.xml
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(PIP) install -e ".[$(ROBOT)]"
+	touch $@
+
+# Everything: PyTorch, training, tests, linters; several gigabytes.
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: setup.py package.xml
-	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[$(EXTRAS)]"
+$(VENV)/.ready: $(VENV)/.robot
+	$(PIP) install -e ".[$(ROBOT),onnxruntime,train,dev]"
 	touch $@
 
 test: setup
@@ -30,7 +36,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks README.md
 
-demo: setup
+demo: $(VENV)/.robot
 	$(BIN)/python -m hyperseg_ros.demo.main $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
 	  $(if $(IMAGES),--images $(IMAGES)) $(if $(CAMERA),--camera $(CAMERA)) \
 	  $(if $(TOPIC),--topic $(TOPIC)) $(DEMO_OPTIONS)

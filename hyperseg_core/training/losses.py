@@ -17,7 +17,7 @@ def bootstrapped_cross_entropy(
     class_weights: Tensor | None = None,
     unions: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy over the pixels that are still hard (SPEC 6), without loop or full sort.
+    """Cross-entropy over the pixels that are still hard (published recipes), without loop or full sort.
 
     Per image: the mean of the pixel losses above `threshold` or, where fewer than `min_pixels`
     are, of the `min_pixels` largest. Ignored pixels have loss 0.

@@ -32,7 +32,7 @@ from hyperseg_core.training.run import train
 
 
 def _plain_bootstrapped(logits: Tensor, labels: Tensor) -> Tensor:
-    """SPEC 6, as it is written: image by image, with a full sort."""
+    """The published loss, as it is written: image by image, with a full sort."""
     means = []
     for image, truth in zip(logits, labels, strict=True):
         pixel = functional.cross_entropy(
@@ -67,7 +67,7 @@ def test_pixels_of_a_union_count_by_the_sum_of_its_probabilities() -> None:
 
 
 @pytest.mark.parametrize('scale', [0.1, 20.0])
-def test_bootstrapped_cross_entropy_is_specs(scale: float) -> None:
+def test_bootstrapped_cross_entropy_is_the_published_one(scale: float) -> None:
     torch.manual_seed(0)
     labels = torch.randint(0, 5, (3, 80, 90))
     labels[0, :10] = 255
