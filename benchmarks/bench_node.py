@@ -49,6 +49,7 @@ this time and another one is started."""
 def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
     """Be the node, with an engine that sleeps and answers."""
     from hyperseg_core.inference.segmenter import Segmentation
+from hyperseg_ros.process.transport import transport_environment
     from hyperseg_ros.node.segmenter_node import SegmenterNode
     from hyperseg_ros.process.running import run_node
 
@@ -558,7 +559,7 @@ _BENCHMARKS = {
 
 def main() -> None:
     """Measure what is asked for."""
-    os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+    os.environ.update(transport_environment())
     if '--role' in sys.argv:
         role, *rest = sys.argv[sys.argv.index('--role') + 1 :]
         if role == 'echo':

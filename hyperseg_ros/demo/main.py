@@ -25,6 +25,7 @@ from hyperseg_ros.demo.report import closing_words
 from hyperseg_ros.demo.report import live_table
 from hyperseg_ros.process.leaving import leave_graph
 from hyperseg_ros.process.running import stop_on_signals
+from hyperseg_ros.process.transport import transport_environment
 
 _SILENT_S = 60.0
 _UNMET_S = 20.0
@@ -40,8 +41,7 @@ def main() -> int:
     parser.add_argument('--seconds', type=float, default=15.0)
     parser.add_argument('--output', type=Path, default=Path('demo'))
     options = parser.parse_args()
-    # Fast DDS's default transport loses large messages between processes.
-    os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+    os.environ.update(transport_environment())
     output = options.output
     output.mkdir(exist_ok=True)
     _clear(output)

@@ -13,10 +13,14 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
-def subscription_events(on_incompatible_qos: Callable[[Any], None]) -> Any:
-    """Return the events of a subscription that only hears of publishers whose QoS does not fit."""
+def subscription_events(
+    on_incompatible_qos: Callable[[Any], None], on_message_lost: Callable[[Any], None]
+) -> Any:
+    """Return the events of a subscription: publishers that do not fit, messages that got lost."""
     return SubscriptionEventCallbacks(
-        incompatible_qos=on_incompatible_qos, use_default_callbacks=False
+        incompatible_qos=on_incompatible_qos,
+        message_lost=on_message_lost,
+        use_default_callbacks=False,
     )
 
 

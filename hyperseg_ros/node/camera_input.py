@@ -118,7 +118,7 @@ class CameraInput:
         self._health.start_waiting()
         image = self._node.create_subscription(
             MESSAGES[transport], f'{self._prefix}image', self._on_image, input_qos(),
-            event_callbacks=subscription_events(self._on_incompatible_qos),
+            event_callbacks=subscription_events(self._on_incompatible_qos, self._on_message_lost),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip
         info = self._node.create_subscription(
@@ -154,6 +154,9 @@ class CameraInput:
             f'qos_overrides.{self.topic}.subscription.{policy} to what it offers.',
             throttle_duration_sec=5.0,
         )
+
+    def _on_message_lost(self, event: Any) -> None:
+        self._health.frames_lost(event.total_count_change)
 
     def take(self) -> CameraFrame | None:
         """Empty the mailbox."""

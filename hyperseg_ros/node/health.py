@@ -13,6 +13,11 @@ import numpy as np
 
 _WINDOW = 300
 _SILENCE_S = 2.0
+REMEDY_OF_LOSS = (
+    'start the camera with FASTDDS_DEFAULT_PROFILES_FILE naming the config/fastdds.xml of '
+    'hyperseg_ros: its shared memory has room for images'
+)
+"""What to do about frames that get lost between processes."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,9 @@ class Snapshot:
     last_problem: str
     is_silent: bool
     recent_drops: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Frames that were sent and never arrived whole; they are not among those received."""
+    recent_lost: int = 0
 
 
 class StreamHealth:
@@ -37,7 +45,7 @@ class StreamHealth:
     def __init__(self) -> None:
         """Start counting."""
         self._lock = threading.Lock()
-        self._received = self._published = 0
+        self._received = self._published = self._lost = self._told_lost = 0
         self._drops: Counter[str] = Counter()
         self._recent_drops: Counter[str] = Counter()
         self._arrivals: deque[float] = deque(maxlen=_WINDOW)
@@ -56,6 +64,11 @@ class StreamHealth:
         with self._lock:
             self._received += 1
             self._arrivals.append(time.monotonic())
+
+    def frames_lost(self, count: int) -> None:
+        """Count frames that the middleware lost on the way."""
+        with self._lock:
+            self._lost += count
 
     def frame_dropped(self, cause: str, problem: str = '') -> None:
         """Count a frame that is not published, by cause."""
@@ -88,6 +101,7 @@ class StreamHealth:
                 p50, p95, p99 = np.percentile(window, (50, 95, 99))
                 stages[stage] = (float(p50), float(p95), float(p99))
             recent, self._recent_drops = self._recent_drops, Counter()
+            told, self._told_lost = self._told_lost, self._lost
             return Snapshot(
                 received=self._received,
                 published=self._published,
@@ -98,6 +112,8 @@ class StreamHealth:
                 last_problem=self._last_problem,
                 is_silent=now_s - self._last_output_s > _SILENCE_S,
                 recent_drops=recent,
+                lost=self._lost,
+                recent_lost=self._lost - told,
             )
 
 
@@ -116,6 +132,8 @@ def values(snapshot: Snapshot, engine: str) -> list[tuple[str, str]]:
         ('published', str(snapshot.published)),
         ('dropped', str(sum(snapshot.drops.values()))),
     ]
+    if snapshot.lost:
+        found.append(('lost on the way', str(snapshot.lost)))
     found += [(f'dropped, {cause}', str(count)) for cause, count in snapshot.drops.items()]
     for stage, (p50, p95, p99) in snapshot.stages_ms.items():
         found.append((f'{stage} p50/p95/p99 [ms]', f'{p50:.1f} / {p95:.1f} / {p99:.1f}'))
@@ -151,16 +169,15 @@ def cause_of_silence(
                 f'nothing publishes on {topic}; topics with images: {", ".join(similar)}; remap '
                 f'`image` to the camera'
             )
-        # A process with LARGE_DATA does not even find those without it.
         return (
             f'nothing publishes on {topic}, nor images on any other topic; start the camera, or '
-            f'give it the same ROS_DOMAIN_ID and FASTDDS_BUILTIN_TRANSPORTS as this process'
+            f'give it the same ROS_DOMAIN_ID as this process; one that runs with '
+            f'FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA is only seen by others that do'
         )
+    if not snapshot.rate_in_hz and snapshot.recent_lost:
+        return f'{snapshot.recent_lost} frame(s) got lost in the last second; {REMEDY_OF_LOSS}'
     if not snapshot.rate_in_hz and not snapshot.recent_drops:
-        return (
-            f'{num_publishers} publisher(s) on {topic}, but no frame arrives; large messages '
-            f'between processes need FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA in both'
-        )
+        return f'{num_publishers} publisher(s) on {topic}, but no frame arrives'
     if snapshot.recent_drops:
         cause, count = snapshot.recent_drops.most_common(1)[0]
         detail = f': {snapshot.last_problem}' if snapshot.last_problem else ''

@@ -10,6 +10,7 @@ from hyperseg_ros.graph.image_topics import refused_subscribers
 from hyperseg_ros.graph.image_topics import similar_topics
 from hyperseg_ros.graph.image_topics import wrong_type
 from hyperseg_ros.node.camera_input import CameraInput
+from hyperseg_ros.node.health import REMEDY_OF_LOSS
 from hyperseg_ros.node.health import Snapshot
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.health import cause_of_silence
@@ -51,6 +52,12 @@ class StreamStatus:
             status.message = self._cause(snapshot, failure, is_building=is_building)
             self._node.get_logger().warning(
                 f'No mask for {self._source.topic}: {status.message}.', throttle_duration_sec=5.0
+            )
+        if snapshot.recent_lost:
+            self._node.get_logger().warning(
+                f'{self._source.topic}: {snapshot.lost} frame(s) got lost on the way so far; '
+                f'{REMEDY_OF_LOSS}.',
+                throttle_duration_sec=30.0,
             )
         found = values(snapshot, engine)
         if refused := self._refused():

@@ -82,8 +82,8 @@ def leave_graph(node: Node, *, status: int = 0) -> None:
         rclpy.try_shutdown()
 
 
-def end_process() -> NoReturn:
-    """End this process with status 0, now that all of ours is released.
+def end_process(status: int = 0) -> NoReturn:
+    """End this process, now that all of ours is released.
 
     Python would take PyTorch down first, which lasts two seconds on slow machines: as long as a
     node may take altogether.
@@ -91,4 +91,4 @@ def end_process() -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)

@@ -4,7 +4,9 @@
 
 from collections.abc import Callable
 import signal
+import sys
 import threading
+import time
 from typing import Any
 
 import rclpy
@@ -21,6 +23,8 @@ from hyperseg_ros.process.leaving import leave_graph
 
 _SIGNAL_S = 0.25
 """How often the executor looks up from its wait for messages, which signals do not end."""
+_PAUSE_S = 0.005
+"""After an error, so that one that comes again and again leaves the machine some time."""
 
 
 def stop_on_signals() -> threading.Event:
@@ -49,23 +53,42 @@ def run_node(
     """
     keep_message_memory()
     stop = stop_on_signals()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    executor = SingleThreadedExecutor()
     node = None
     try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = create()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(_SIGNAL_S, lambda: None, clock=steady)
-        executor.add_node(node)
-        while not stop.is_set():
-            executor.spin_once()
+        _spin(node, stop)
     except ExternalShutdownException:
         pass
-    finally:
-        if node is not None and release is not None:
+    except Exception as error:  # of arguments that ROS refuses: one line, not a traceback
+        print(f'Cannot run: {" ".join(str(error).split())}', file=sys.stderr)  # noqa: T201
+        rclpy.try_shutdown()
+        end_process(1)
+    if node is None:
+        rclpy.try_shutdown()
+    else:
+        if release is not None:
             release(node)
-        if node is None:
-            rclpy.try_shutdown()
-        else:
-            leave_graph(node)
+        leave_graph(node)
     end_process()
+
+
+def _spin(node: Node, stop: threading.Event) -> None:
+    """Serve a node until `stop`; what a single message raises does not end it."""
+    executor = SingleThreadedExecutor()
+    steady = Clock(clock_type=ClockType.STEADY_TIME)
+    node.create_timer(_SIGNAL_S, lambda: None, clock=steady)
+    executor.add_node(node)
+    while not stop.is_set():
+        try:
+            executor.spin_once()
+        except ExternalShutdownException:
+            raise
+        except Exception as error:  # e.g. a frame_id that is no UTF-8, which rclpy cannot read
+            if not rclpy.ok():
+                raise
+            node.get_logger().error(
+                f'A message or callback is left out: {type(error).__name__}: {error}',
+                throttle_duration_sec=5.0,
+            )
+            time.sleep(_PAUSE_S)
