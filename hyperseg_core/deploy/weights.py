@@ -46,8 +46,9 @@ class FoldedWeights:
         self, conv: str, norm: str, shape: tuple[int, int, int, int], *, eps: float = NORM_EPS
     ) -> Folded:
         """Return a bias-free convolution with the batch norm behind it."""
+        kernel = self._take(f'{conv}.weight', shape)
         scale, shift = self._scale_and_shift(norm, shape[0], eps)
-        return Folded(conv, self._take(f'{conv}.weight', shape) * _per_kernel(scale), shift)
+        return Folded(conv, kernel * _per_kernel(scale), shift)
 
     def conv_bias(self, conv: str, shape: tuple[int, int, int, int]) -> Folded:
         """Return a convolution that has a bias and no batch norm."""

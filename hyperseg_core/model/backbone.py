@@ -20,6 +20,8 @@ from torch.nn import functional
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import BackboneConfig
+from hyperseg_core.model.efficientnet import check_depths
+from hyperseg_core.model.efficientnet import check_taps
 from hyperseg_core.model.efficientnet import same_padding
 
 _NORM_MOMENTUM = 0.01
@@ -82,12 +84,7 @@ class Backbone(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         info = network.feature_info
         self.tapped_stages = tuple(int(item['stage']) - 1 for item in info)
-        if len(config.tap_scales) != len(info):
-            msg = (
-                f'Backbone {config.name!r} has {len(info)} taps but tap_scales has '
-                f'{len(config.tap_scales)} entries.'
-            )
-            raise ConfigError(msg)
+        check_taps(config, len(info))
         channels = [int(item['num_chs']) for item in info]
         self.tap_channels = tuple(
             round(count * scale) for count, scale in zip(channels, config.tap_scales, strict=True)
@@ -125,16 +122,9 @@ def _shorten(stages: nn.Sequential, config: BackboneConfig) -> None:
     Raises:
         ConfigError: If there are not so many.
     """
-    depths = config.depths or ()
     blocks = [list(stage.children()) for stage in stages]
-    full = tuple(len(stage) for stage in blocks)
-    if len(depths) != len(full) or any(not 1 <= d <= f for d, f in zip(depths, full, strict=True)):
-        msg = (
-            f'Backbone {config.name!r} has {full} blocks in its stages, but depths is {depths}; '
-            f'give as many numbers, each from 1 to that.'
-        )
-        raise ConfigError(msg)
-    for index, depth in enumerate(depths):
+    check_depths(config, tuple(len(stage) for stage in blocks))
+    for index, depth in enumerate(config.depths or ()):
         stages[index] = nn.Sequential(*blocks[index][:depth])
 
 

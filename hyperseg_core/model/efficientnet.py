@@ -7,7 +7,6 @@ and keep stem, head and the first and last stage as they are. timm builds the ne
 from the same numbers; the deployable graph is written from these.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 import math
 
@@ -103,7 +102,7 @@ def describe_efficientnet(config: BackboneConfig) -> EfficientNet:
     """Return what a configured backbone is made of.
 
     Raises:
-        ConfigError: If the network is not one of ours, or the taps do not fit it.
+        ConfigError: If the network is not one of ours, or depths or taps do not fit it.
     """
     variant = config.name.removeprefix(_PREFIX)
     if variant not in _MULTIPLIERS or not config.name.startswith(_PREFIX):
@@ -112,15 +111,16 @@ def describe_efficientnet(config: BackboneConfig) -> EfficientNet:
             f'{", ".join(_PREFIX + name for name in _MULTIPLIERS)}.'
         )
         raise ConfigError(msg)
-    is_lite = variant.startswith('lite')
+    is_lite = _is_lite(config)
     width, depth = _MULTIPLIERS[variant]
     stem_channels = _STEM_CHANNELS if is_lite else _scaled(_STEM_CHANNELS, width)
     convolutions = _Padded(config.nominal_size)
     stem = convolutions.next(3, 2)
     stages: list[tuple[Block, ...]] = []
     channels = stem_channels
-    depths = config.depths or _depths(depth, is_lite=is_lite)
-    for (kernel_size, stride, expansion, base, _), blocks in zip(_STAGES, depths, strict=True):
+    for (kernel_size, stride, expansion, base, _), blocks in zip(
+        _STAGES, _depths(config, depth), strict=True
+    ):
         stage = []
         for index in range(blocks):
             convolution = convolutions.next(kernel_size, stride if index == 0 else 1)
@@ -132,10 +132,47 @@ def describe_efficientnet(config: BackboneConfig) -> EfficientNet:
             channels = block.out_channels
         stages.append(tuple(stage))
     head_channels = _HEAD_CHANNELS if is_lite else _scaled(_HEAD_CHANNELS, width)
-    return EfficientNet(
+    network = EfficientNet(
         stem_channels=stem_channels, stem=stem, stages=tuple(stages), head_channels=head_channels,
         is_lite=is_lite,
     )  # fmt: skip
+    check_taps(config, len(network.tapped_stages))
+    return network
+
+
+def check_taps(config: BackboneConfig, num_taps: int) -> None:
+    """Check that there is a scale for each tap.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if len(config.tap_scales) != num_taps:
+        msg = (
+            f'Backbone {config.name!r} has {num_taps} taps but tap_scales has '
+            f'{len(config.tap_scales)} entries.'
+        )
+        raise ConfigError(msg)
+
+
+def check_depths(config: BackboneConfig, full: tuple[int, ...]) -> None:
+    """Check that stages have as many blocks as `depths` keeps, if it says anything.
+
+    Args:
+        config: The backbone's configuration.
+        full: Blocks in each stage of the whole network.
+
+    Raises:
+        ConfigError: If not.
+    """
+    depths = config.depths
+    if depths is not None and (
+        len(depths) != len(full) or any(not 1 <= d <= f for d, f in zip(depths, full, strict=True))
+    ):
+        msg = (
+            f'Backbone {config.name!r} has {full} blocks in its stages, but depths is {depths}; '
+            f'give as many numbers, each from 1 to that.'
+        )
+        raise ConfigError(msg)
 
 
 class _Padded:
@@ -150,10 +187,17 @@ class _Padded:
         return Convolution(kernel_size=kernel_size, stride=stride, padding=padding)
 
 
-def _depths(multiplier: float, *, is_lite: bool) -> Iterator[int]:
-    for index, (*_, blocks) in enumerate(_STAGES):
-        is_fixed = is_lite and index in {0, len(_STAGES) - 1}
-        yield blocks if is_fixed else math.ceil(blocks * multiplier)
+def _depths(config: BackboneConfig, multiplier: float) -> tuple[int, ...]:
+    """Return how many blocks each stage has, or keeps."""
+    full = [math.ceil(blocks * multiplier) for *_, blocks in _STAGES]
+    if _is_lite(config):
+        full[0], full[-1] = _STAGES[0][-1], _STAGES[-1][-1]
+    check_depths(config, tuple(full))
+    return config.depths or tuple(full)
+
+
+def _is_lite(config: BackboneConfig) -> bool:
+    return config.name.removeprefix(_PREFIX).startswith('lite')
 
 
 def _scaled(channels: int, multiplier: float) -> int:
