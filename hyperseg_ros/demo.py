@@ -35,10 +35,10 @@ from hyperseg_core.labels import LabelSet
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import overlay
 from hyperseg_core.render import write_png
-from hyperseg_ros.bags import IMAGE
-from hyperseg_ros.bags import LABEL_INFO
-from hyperseg_ros.bags import BagWriter
+from hyperseg_ros.bags.types import LABEL_INFO
+from hyperseg_ros.bags.writer import BagWriter
 from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.messages.decoding import IMAGE
 from hyperseg_ros.node_process import leave_graph
 from hyperseg_ros.node_process import stop_on_signals
 
@@ -222,7 +222,7 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
     if options.bag:
         chosen = options.bag_topic or _first_image_topic(Path(options.bag))
         remapping = ['--loop', '--clock', '--topics', chosen, '--remap', f'{chosen}:={topic}']
-        return ['bag_player', options.bag, *remapping], topic
+        return ['bags.play', options.bag, *remapping], topic
     for source in (options.video, options.images, options.camera):
         if source is not None:
             return [
@@ -237,11 +237,11 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
 
 
 def _first_image_topic(bag: Path) -> str:
-    from hyperseg_ros.bags import image_connections
-    from hyperseg_ros.bags import open_bag
+    from hyperseg_ros.bags.reader import open_bag
+    from hyperseg_ros.bags.topics import image_topics
 
     with open_bag(bag) as reader:
-        return str(image_connections(reader, None)[0].topic)
+        return str(image_topics(reader, None).chosen[0].topic)
 
 
 def main() -> int:
