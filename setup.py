@@ -49,6 +49,8 @@ setup(
     # What the CPU path needs; nothing of PyTorch.
     install_requires=[
         'cyclopts>=4.8',
+        'lz4>=4',
+        'mcap>=1.1',
         'numpy>=1.26',
         'onnx>=1.16',
         'opencv-python-headless>=4.8',
@@ -56,8 +58,9 @@ setup(
         'pillow>=10',
         'PyYAML>=6',
         'rich>=13',
-        'rosbags>=0.10.4',
+        'rosbags>=0.11.6',
         'safetensors>=0.4.3',
+        'zstandard>=0.19',
     ],
     extras_require={
         'ros': [
@@ -68,6 +71,7 @@ setup(
         ],
         'openvino': ['openvino>=2024.4'],
         'onnxruntime': ['onnxruntime>=1.18'],
+        'video': ['av>=12'],
         'torch': TORCH,
         'train': [
             *TORCH,
@@ -94,8 +98,8 @@ setup(
         'console_scripts': [
             'hyperseg = hyperseg_ros.cli:main',
             'segmenter = hyperseg_ros.node.segmenter_node:main',
-            'bag_player = hyperseg_ros.bag_player:main',
-            'bag_label = hyperseg_ros.bag_label:main',
+            'bag_player = hyperseg_ros.bags.play:main',
+            'bag_label = hyperseg_ros.bags.label:main',
         ],
     },
     zip_safe=True,

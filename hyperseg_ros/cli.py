@@ -17,14 +17,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 BAG_COMMANDS: Mapping[str, tuple[str, str]] = {
-    'label': ('hyperseg_ros.bag_label:bag_label_command', 'Label every image of bags.'),
-    'play': ('hyperseg_ros.bag_player:bag_play_command', 'Publish the messages of a bag.'),
+    'label': ('hyperseg_ros.bags.label:bag_label_command', 'Label every image of bags.'),
+    'play': ('hyperseg_ros.bags.play:bag_play_command', 'Publish the messages of a bag.'),
     'make': (
-        'hyperseg_ros.bag_make:bag_make_command',
+        'hyperseg_ros.bags.make:bag_make_command',
         'Make a bag from images, video or rendered streets.',
     ),
-    'evaluate': ('hyperseg_ros.bag_compare:bag_evaluate_command', 'Score the masks of a bag.'),
-    'diff': ('hyperseg_ros.bag_compare:bag_diff_command', 'Compare the masks of two bags.'),
+    'evaluate': ('hyperseg_ros.bags.evaluate:bag_evaluate_command', 'Score the masks of a bag.'),
+    'diff': ('hyperseg_ros.bags.diff:bag_diff_command', 'Compare the masks of two bags.'),
 }
 
 

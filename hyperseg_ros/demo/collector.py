@@ -21,10 +21,10 @@ from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import overlay
 from hyperseg_core.render import write_png
-from hyperseg_ros.bags import IMAGE
-from hyperseg_ros.bags import LABEL_INFO
-from hyperseg_ros.bags import BagWriter
+from hyperseg_ros.bags.types import LABEL_INFO
+from hyperseg_ros.bags.writer import BagWriter
 from hyperseg_ros.conversions import image_to_rgb
+from hyperseg_ros.messages.decoding import IMAGE
 
 _KEPT = 60
 _SHEET = 9

@@ -36,7 +36,7 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
     if options.bag:
         chosen = options.bag_topic or _first_image_topic(Path(options.bag))
         remapping = ['--loop', '--clock', '--topics', chosen, '--remap', f'{chosen}:={topic}']
-        return ['bag_player', options.bag, *remapping], topic
+        return ['bags.play', options.bag, *remapping], topic
     for source in (options.video, options.images, options.camera):
         if source is not None:
             return [
@@ -51,8 +51,8 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
 
 
 def _first_image_topic(bag: Path) -> str:
-    from hyperseg_ros.bags import image_connections
-    from hyperseg_ros.bags import open_bag
+    from hyperseg_ros.bags.reader import open_bag
+    from hyperseg_ros.bags.topics import image_topics
 
     with open_bag(bag) as reader:
-        return str(image_connections(reader, None)[0].topic)
+        return str(image_topics(reader, None).chosen[0].topic)

@@ -28,9 +28,9 @@ from rosbags.typesys import get_typestore
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from hyperseg_ros.bags import IMAGE
-from hyperseg_ros.bags import UNKNOWN_HASH
-from hyperseg_ros.bags import BagWriter
+from hyperseg_ros.bags.writer import UNKNOWN_HASH
+from hyperseg_ros.bags.writer import BagWriter
+from hyperseg_ros.messages.decoding import IMAGE
 
 pytestmark = pytest.mark.flaky(reruns=2)
 

@@ -24,20 +24,23 @@ from rosbags.typesys import get_typestore
 from hyperseg_core import ConfigError
 from hyperseg_core import InputError
 from hyperseg_core import Segmenter
-from hyperseg_ros.bag_compare import masks
-from hyperseg_ros.bag_label import bag_label_command
-from hyperseg_ros.bag_make import bag_make_command
-from hyperseg_ros.bags import COMPRESSED
-from hyperseg_ros.bags import IMAGE
-from hyperseg_ros.bags import UNKNOWN_HASH
-from hyperseg_ros.bags import BagWriter
-from hyperseg_ros.bags import open_bag
-from hyperseg_ros.bags import output_prefixes
-from hyperseg_ros.bags import read_messages
-from hyperseg_ros.bags import ros2_types
-from hyperseg_ros.conversions import image_to_rgb
-from hyperseg_ros.labelling import LabelOptions
-from hyperseg_ros.labelling import label_bag
+from hyperseg_ros.bags.label import bag_label_command
+from hyperseg_ros.bags.labeller import LabelOptions
+from hyperseg_ros.bags.labelling import label_bag
+from hyperseg_ros.bags.make import bag_make_command
+from hyperseg_ros.bags.mask_stream import masks
+from hyperseg_ros.bags.parts import MADE_BY
+from hyperseg_ros.bags.parts import Parts
+from hyperseg_ros.bags.reader import open_bag
+from hyperseg_ros.bags.reader import read_messages
+from hyperseg_ros.bags.topics import output_prefixes
+from hyperseg_ros.bags.types import MessageTypes
+from hyperseg_ros.bags.types import ros2_types
+from hyperseg_ros.bags.writer import UNKNOWN_HASH
+from hyperseg_ros.bags.writer import BagWriter
+from hyperseg_ros.messages.decoding import COMPRESSED
+from hyperseg_ros.messages.decoding import IMAGE
+from hyperseg_ros.messages.raw_image import image_to_rgb
 
 SIZE = (96, 128)
 MASK = '/segmenter/camera/mask'
@@ -74,7 +77,7 @@ def test_every_image_gives_one_mask_with_its_stamp_and_time(
     assert (report.labelled, report.problems) == (12, [])
     with open_bag(bag) as reader:
         frames = [
-            (m.time_ns, reader.deserialize(m.data, IMAGE))
+            (m.time_ns, MessageTypes().deserialize(m))
             for m in read_messages(reader, list(reader.connections))
             if m.connection.topic == IMAGES[0]
         ]
@@ -93,9 +96,9 @@ def test_label_info_comes_first_and_latched(
     assert _contents(out)[0][0] == '/segmenter/camera/label_info'
     with open_bag(out) as reader:
         (info,) = [c for c in reader.connections if c.topic.endswith('label_info')]
-        (profile,) = info.ext.offered_qos_profiles
+        (profile,) = info.profiles
         message = next(read_messages(reader, [info]))
-        content = reader.deserialize(message.data, info.msgtype)
+        content = MessageTypes().deserialize(message)
     assert profile.durability.name == 'TRANSIENT_LOCAL'
     assert [item.class_name for item in content.class_map][:2] == ['sky', 'building']
     provenance = json.loads((out / 'labelling.json').read_text())
@@ -202,7 +205,7 @@ def test_bad_images_are_reported_and_the_others_labelled(
     assert len(report.problems) == 3
     text = '\n'.join(report.problems)
     assert '/cam/image at 1000000000 ns' in text
-    assert "'32FC1' is not supported" in text
+    assert "'32FC1' is depth or ids" in text
     assert 'cut off' in text
 
 
@@ -328,21 +331,21 @@ class _InterruptedError(Exception):
 def test_interrupted_run_resumes_to_the_same_content(
     bag: Path, segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hyperseg_ros import labelling
+    from hyperseg_ros.bags import labelling
 
     label_bag(bag, tmp_path / 'whole', segmenter, LabelOptions(), IMAGES, chunk_size=4)
-    original = labelling._Labeller.label_chunk
+    original = labelling.Labeller.label_chunk
     calls = []
 
-    def interrupted(self: object, reader: object, chunk: list[object], target: Path) -> None:
-        calls.append(target)
+    def interrupted(self: object, chunk: list[object], parts: Parts, index: int) -> None:
+        calls.append(index)
         if len(calls) == 3:
-            (target.parent / f'{target.name}.unfinished').mkdir()
+            parts.unfinished(f'{index:06d}')
             raise _InterruptedError
-        original(self, reader, chunk, target)  # type: ignore[arg-type]
+        original(self, chunk, parts, index)  # type: ignore[arg-type]
 
     out = tmp_path / 'out'
-    monkeypatch.setattr(labelling._Labeller, 'label_chunk', interrupted)
+    monkeypatch.setattr(labelling.Labeller, 'label_chunk', interrupted)
     with pytest.raises(_InterruptedError):
         label_bag(bag, out, segmenter, LabelOptions(), IMAGES, chunk_size=4)
     assert not out.exists()
@@ -357,7 +360,7 @@ def test_resume_with_other_options_is_refused(
 ) -> None:
     parts = tmp_path / 'out.parts'
     parts.mkdir()
-    (parts / 'provenance.json').write_text('{}')
+    (parts / 'provenance.json').write_text(json.dumps({'made_by': MADE_BY}))
     with pytest.raises(ConfigError, match='another input, checkpoint or options'):
         label_bag(bag, tmp_path / 'out', segmenter, LabelOptions(), IMAGES, resume=True)
 
@@ -426,7 +429,8 @@ def test_commands_evaluate_and_diff_read_labelled_bags(
     sheet = tmp_path / 'sheet.png'
     assert (
         run(
-            ['bag diff', str(tmp_path / 'a'), str(tmp_path / 'b'), '--sheet', str(sheet)], COMMANDS
+            ['bag diff', str(tmp_path / 'a'), str(tmp_path / 'b'), '--sheet', str(sheet)],
+            create_app(),
         )
         == 0
     )

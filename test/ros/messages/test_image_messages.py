@@ -135,7 +135,8 @@ def test_rgb8_is_a_view_on_the_message() -> None:
 @pytest.mark.parametrize(
     ('change', 'match'),
     [
-        ({'encoding': '32FC1'}, r"'32FC1' is not supported; known: 8UC1"),
+        ({'encoding': 'yuv444'}, r"'yuv444' is not supported; known: 8UC1"),
+        ({'encoding': '32FC1'}, r"'32FC1' is depth or ids"),
         ({'data': b'\0' * 100}, r'100 bytes of data, expected at least 2304'),
         ({'height': 0}, r'0 x 32 px'),
         ({'width': 0}, r'24 x 0 px'),
@@ -203,9 +204,9 @@ def test_broken_compressed_images_are_refused() -> None:
     _, jpeg = cv2.imencode('.jpg', RGB)
     with pytest.raises(InputError, match='cut off'):
         compressed_to_rgb(jpeg.tobytes()[:-200])
-    with pytest.raises(InputError, match='neither JPEG nor PNG'):
+    with pytest.raises(InputError, match='neither JPEG, PNG nor TIFF'):
         compressed_to_rgb(b'garbage')
-    with pytest.raises(InputError, match='neither JPEG nor PNG'):
+    with pytest.raises(InputError, match='neither JPEG, PNG nor TIFF'):
         compressed_to_rgb(b'')
 
 

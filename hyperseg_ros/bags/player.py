@@ -1,15 +1,13 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`bag_player`: publishes a bag's messages as they are, where `ros2 bag` is not installed."""
+"""Publishing a bag's messages as they are, each topic with its own type and QoS."""
 
-import contextlib
+from collections import Counter
 from dataclasses import dataclass
 import importlib
 import importlib.util
 import logging
 from pathlib import Path
-import select
-import sys
 import time
 from typing import Any
 
@@ -23,25 +21,27 @@ from rclpy.qos import ReliabilityPolicy
 from rich.progress import BarColumn
 from rich.progress import Progress
 from rich.progress import TextColumn
-from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
-from hyperseg_core import cli
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
-from hyperseg_ros.bags import BagReader
-from hyperseg_ros.bags import RawMessage
-from hyperseg_ros.bags import open_bag
-from hyperseg_ros.bags import read_messages
-from hyperseg_ros.bags import ros2_type_name
-from hyperseg_ros.process.leaving import leave_graph
+from hyperseg_ros.bags.connection import Connection
+from hyperseg_ros.bags.connection import RawMessage
+from hyperseg_ros.bags.connection import ros2_type_name
+from hyperseg_ros.bags.pace import Pace
+from hyperseg_ros.bags.reader import BagReader
+from hyperseg_ros.bags.topics import described
+from hyperseg_ros.bags.types import MessageTypes
 
 _logger = logging.getLogger(__name__)
-_CLOCK_HZ = 100.0
 _MATCH_S, _SETTLE_S = 5.0, 1.2
 """With Fast DDS's `LARGE_DATA`, processes of one machine know each other after 2.7 to 3.3 s, and
 messages arrive 0.7 to 0.9 s later (measured; with its default, at once)."""
 _LAST_S, _LEAVE_S = 2.0, 0.2
+_END_NS = 2**31 * 10**9
+"""ROS's time ends there; a message recorded later has a damaged log time."""
+_MIN_DEPTH, _MAX_KEPT = 10, 1000
+"""Messages of a topic that wait for slow subscribers; latched ones that late ones still get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,52 +57,6 @@ class PlayOptions:
     clock: bool = False
 
 
-def bag_play_command(
-    bag: Path,
-    rate: float = 1.0,
-    loop: bool = False,
-    start: float = 0.0,
-    duration: float | None = None,
-    topics: list[str] | None = None,
-    remap: list[str] | None = None,
-    clock: bool = False,
-) -> int:
-    """Publish a bag's messages with their own types and QoS; space pauses and resumes.
-
-    Args:
-        bag: A rosbag2 folder, an .mcap or .db3 file, or a ROS 1 .bag.
-        rate: Speed as a multiple of the recording's.
-        loop: Start again at the end.
-        start: Seconds into the bag to start at; latched topics are sent first all the same.
-        duration: Seconds of the bag to play.
-        topics: Topics to play; all by default.
-        remap: Pairs FROM:=TO.
-        clock: Publish /clock.
-    """
-    if rate <= 0:
-        msg = f'--rate is {rate}, but must be above 0.'
-        raise ConfigError(msg)
-    options = PlayOptions(
-        rate, loop, start, duration, tuple(topics) if topics else None, tuple(remap or ()), clock
-    )
-    if not rclpy.ok():
-        rclpy.init()
-    node = rclpy.create_node('bag_player')
-    status = 1
-    try:
-        with open_bag(bag) as reader:
-            player = BagPlayer(node, reader, options)
-            with _keyboard():
-                player.play()
-        status = 0
-    except KeyboardInterrupt:
-        status = 130
-        raise
-    finally:
-        leave_graph(node, status=status)
-    return status
-
-
 class BagPlayer:
     """Plays one bag on one node."""
 
@@ -114,31 +68,41 @@ class BagPlayer:
             ConfigError: If a remapping is no FROM:=TO.
         """
         self._reader, self._options = reader, options
+        self._types = MessageTypes()
         self._names = dict(_remapping(item) for item in options.remap)
         known = {connection.topic for connection in reader.connections}
         for topic in options.topics or ():
             if topic not in known:
-                msg = f'No topic {topic!r} in the bag; it has: {", ".join(sorted(known))}.'
+                msg = f'No topic {topic!r} in the bag; it has: {described(reader)}.'
                 raise InputError(msg)
         self._publishers: dict[int, Any] = {}
         self._connections: list[Connection] = []
+        self._failed: Counter[str] = Counter()
+        self.num_published = 0
+        """Messages that were published so far."""
         for connection in reader.connections:
             if options.topics is None or connection.topic in options.topics:
                 self._add_publisher(node, connection)
         if not self._connections:
-            msg = 'Nothing in the bag can be played.'
+            msg = f'Nothing in the bag can be played; it has: {described(reader)}.'
             raise InputError(msg)
         self._clock = node.create_publisher(Clock, '/clock', 10) if options.clock else None
 
     def _add_publisher(self, node: Node, connection: Connection) -> None:
+        topic = self._names.get(connection.topic, connection.topic)
         try:
+            if not connection.can_be_read:
+                msg = f'its messages are {connection.encoding[:40]!r}, not ROS.'
+                raise InputError(msg)
             kind = message_class(connection.msgtype)
+            publisher = node.create_publisher(kind, topic, qos_of(connection))
         except InputError as error:
             _logger.warning('%s is skipped: %s', connection.topic, error)
-            return
-        topic = self._names.get(connection.topic, connection.topic)
-        self._publishers[connection.id] = node.create_publisher(kind, topic, qos_of(connection))
-        self._connections.append(connection)
+        except Exception as error:  # rclpy has a class for each way a name can be wrong
+            _logger.warning('%s cannot be published as %r: %s', connection.topic, topic, error)
+        else:
+            self._publishers[connection.id] = publisher
+            self._connections.append(connection)
 
     def play(self) -> None:
         """Play to the end, or for ever."""
@@ -148,6 +112,12 @@ class BagPlayer:
             if not self._options.loop:
                 self._wait_until_received()
                 return
+
+    def losses(self) -> list[str]:
+        """Return what could not be read or published, a line each."""
+        failed = [f'{text}, {count} times' for text, count in self._failed.items()]
+        gaps = [str(gap) for gap in self._reader.gaps(self._connections)]
+        return [*failed, *self._reader.problems, *gaps]
 
     def _wait_for_subscribers(self) -> None:
         """Give discovery a moment, so that the first messages find someone."""
@@ -171,12 +141,12 @@ class BagPlayer:
         time.sleep(_LEAVE_S)  # the others get no confirmation, but what is sent has to leave
 
     def _play_once(self) -> None:
-        options, begin_ns = self._options, self._reader.start_time
-        first_ns = begin_ns + round(options.start * 1e9)
-        last_ns = self._reader.end_time
+        options = self._options
+        first_ns = min(self._reader.start_time, _END_NS - 1) + round(options.start * 1e9)
+        last_ns = min(self._reader.end_time, _END_NS - 1)
         if options.duration is not None:
             last_ns = min(last_ns, first_ns + round(options.duration * 1e9))
-        pace = _Pace(first_ns, options.rate, self._clock)
+        pace = Pace(first_ns, options.rate, self._tick, rclpy.ok)
         columns = (
             TextColumn('{task.description}'),
             BarColumn(),
@@ -184,88 +154,39 @@ class BagPlayer:
         )
         with Progress(*columns, transient=True) as progress:
             task = progress.add_task('playing', total=max(last_ns - first_ns, 1))
-            for message in read_messages(self._reader, self._connections):
-                if message.time_ns > last_ns:
+            for message in self._reader.messages(self._connections):
+                if not rclpy.ok():
+                    return
+                if message.time_ns >= _END_NS:
+                    self._failed[f'{message.connection.topic}: log time beyond 2^31 s'] += 1
+                    continue
+                if message.time_ns > last_ns and options.duration is not None:
                     return
                 if message.time_ns < first_ns:
-                    if _is_latched(message.connection):
+                    if message.connection.is_latched:
                         self._publish(message)
                     continue
                 pace.wait_until(message.time_ns)
                 self._publish(message)
                 progress.update(task, completed=message.time_ns - first_ns)
 
-    def _publish(self, message: RawMessage) -> None:
-        connection = message.connection
-        if connection.id not in self._publishers:
-            return
-        try:
-            data = self._reader.as_ros2(message).data
-        except InputError as error:
-            _logger.warning('%s is skipped from here on: %s', connection.topic, error)
-            del self._publishers[connection.id]
-            return
-        self._publishers[connection.id].publish(data)
-
-
-class _Pace:
-    """Waits for each message's moment, keeps the clock, and pauses on the space key."""
-
-    def __init__(self, first_ns: int, rate: float, clock: Any) -> None:
-        self._first_ns, self._rate, self._clock = first_ns, rate, clock
-        self._start_s = time.monotonic()
-        self._tick(first_ns)
-
-    def wait_until(self, time_ns: int) -> None:
-        """Sleep until a message's moment."""
-        while rclpy.ok():
-            self._pause_on_space()
-            due_s = self._start_s + (time_ns - self._first_ns) / 1e9 / self._rate
-            left_s = due_s - time.monotonic()
-            if left_s <= 0:
-                break
-            time.sleep(min(left_s, 1 / _CLOCK_HZ))
-            elapsed_s = time.monotonic() - self._start_s
-            self._tick(min(self._first_ns + round(elapsed_s * self._rate * 1e9), time_ns))
-        self._tick(time_ns)
-
     def _tick(self, time_ns: int) -> None:
-        if self._clock is not None:
+        if self._clock is not None and 0 <= time_ns < _END_NS:
             message = Clock()
             message.clock.sec, message.clock.nanosec = divmod(time_ns, 10**9)
             self._clock.publish(message)
 
-    def _pause_on_space(self) -> None:
-        if not _is_space_pressed():
-            return
-        paused_s = time.monotonic()
-        while rclpy.ok() and not _is_space_pressed():
-            time.sleep(0.05)
-        self._start_s += time.monotonic() - paused_s
-
-
-def _is_space_pressed() -> bool:
-    if not sys.stdin or not sys.stdin.isatty():
-        return False
-    is_ready = select.select([sys.stdin], [], [], 0)[0]
-    return bool(is_ready) and sys.stdin.read(1) == ' '
-
-
-@contextlib.contextmanager
-def _keyboard() -> Any:
-    """Let single keys through while playing, where there is a terminal."""
-    if not sys.stdin or not sys.stdin.isatty():
-        yield
-        return
-    import termios
-    import tty
-
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+    def _publish(self, message: RawMessage) -> None:
+        """Publish a message; one that cannot be costs itself, and a line for its topic."""
+        topic = message.connection.topic
+        try:
+            self._publishers[message.connection.id].publish(self._types.as_ros2(message).data)
+            self.num_published += 1
+        except Exception as error:  # of damaged bytes, in rclpy or in rosbags
+            text = f'{topic}: {str(error)[:200]}'
+            if not self._failed[text]:
+                _logger.warning('%s', text)
+            self._failed[text] += 1
 
 
 def _remapping(text: str) -> tuple[str, str]:
@@ -298,45 +219,30 @@ def message_class(kind: str) -> Any:
         raise InputError(msg) from err
 
 
-def _is_latched(connection: Connection) -> bool:
-    profiles = getattr(connection.ext, 'offered_qos_profiles', None)
-    if profiles is None:
-        return bool(getattr(connection.ext, 'latching', 0))
-    return any(profile.durability.name == 'TRANSIENT_LOCAL' for profile in profiles)
-
-
 def qos_of(connection: Connection) -> QoSProfile:
-    """Return the QoS that a topic was recorded with; reliable where it is not known."""
-    profiles = getattr(connection.ext, 'offered_qos_profiles', None) or []
+    """Return the QoS that a topic was recorded with; reliable where it is not known.
+
+    One publisher stands for all those of a latched topic, and keeps what they kept together.
+    """
+    profiles = connection.profiles
     is_best_effort = any(p.reliability.name == 'BEST_EFFORT' for p in profiles)
-    depth = max((p.depth for p in profiles), default=10)
+    depth = max(max((p.depth for p in profiles), default=0), _MIN_DEPTH)
+    if connection.is_latched:
+        depths = [p.depth for p in profiles]
+        depth = sum(depths) if all(depths) and depths else connection.msgcount
     lifespan = [p.lifespan for p in profiles if 0 < p.lifespan.sec < 2**31 - 1]
     profile = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=max(depth, 1),
+        depth=min(max(depth, 1), _MAX_KEPT),
         reliability=(
             ReliabilityPolicy.BEST_EFFORT if is_best_effort else ReliabilityPolicy.RELIABLE
         ),
         durability=(
             DurabilityPolicy.TRANSIENT_LOCAL
-            if _is_latched(connection)
+            if connection.is_latched
             else DurabilityPolicy.VOLATILE
         ),
     )
     if lifespan:
         profile.lifespan = Duration(seconds=lifespan[0].sec, nanoseconds=lifespan[0].nsec)
     return profile
-
-
-def main() -> None:
-    """Run the command on its own: `ros2 run hyperseg_ros bag_player BAG`."""
-    arguments = sys.argv[1:]
-    if '--ros-args' in arguments:
-        rclpy.init(args=sys.argv)
-        arguments = arguments[: arguments.index('--ros-args')]
-    commands: dict[str, Any] = {'play': ('Play a bag.', lambda: bag_play_command)}
-    sys.exit(cli.run(['play', *arguments], commands))
-
-
-if __name__ == '__main__':
-    main()
