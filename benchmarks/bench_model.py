@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The eager network per preset: milliseconds, peak memory, parameters and MACs beside the published counts.
+"""The eager network per preset: milliseconds, peak memory, parameters and MACs.
 
 Weights are calibrated: batch norms have seen smooth images, so that no denormals slow the CPU.
 Every preset is measured in a process of its own, so that its peak memory is its own.

@@ -32,6 +32,8 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.qos import qos_profile_sensor_data
 
+from hyperseg_ros.process.transport import transport_environment
+
 _RELIABLE = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _HD = (720, 1280)
@@ -49,7 +51,6 @@ this time and another one is started."""
 def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
     """Be the node, with an engine that sleeps and answers."""
     from hyperseg_core.inference.segmenter import Segmentation
-from hyperseg_ros.process.transport import transport_environment
     from hyperseg_ros.node.segmenter_node import SegmenterNode
     from hyperseg_ros.process.running import run_node
 

@@ -3,8 +3,8 @@
 """The backbone *b*: an EfficientNet from timm, with its taps, in the published form.
 
 What differs from timm: padding is fixed for a nominal image size instead of following the input
-(docs/published-differences.md: padding; it is also what engines want), batch-norm momentum, and the 1x1
-reductions of the taps (paper, section 3.1).
+(docs/published-differences.md: padding; engines want that, too), batch-norm momentum, and the
+1x1 reductions of the taps (paper, section 3.1).
 """
 
 from collections.abc import Callable

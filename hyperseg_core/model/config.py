@@ -25,7 +25,8 @@ class BackboneConfig:
     name: str
     """Name of the network in timm."""
     nominal_size: int
-    """Image side that the fixed "SAME" padding is computed for [px] (docs/published-differences.md: padding)."""
+    """Image side that the fixed "SAME" padding is computed for [px]
+    (docs/published-differences.md: padding)."""
     tap_scales: tuple[float, ...]
     """Channel scale of each tap, fine to coarse; at 1.0 a tap passes without a layer."""
     drop_path: float = 0.2
@@ -62,7 +63,8 @@ class DecoderConfig:
     slices: Literal['overlapping', 'consecutive'] = 'overlapping'
     """Whether mappers read the signal from channel 0 each, or one after the other."""
     halo: Literal['own', 'neighbour'] = 'own'
-    """Whose weights made the values in the halo of a 3x3 step (docs/published-differences.md: halos)."""
+    """Whose weights made the values in the halo of a 3x3 step
+    (docs/published-differences.md: halos)."""
     unified_from: int | None = None
     """First level of those whose weights one mapper makes in one go; None: one mapper each."""
     refinement_width: int | None = None

@@ -3,7 +3,8 @@
 """The decoder's levels and weight mappers, as numbers: no PyTorch.
 
 What a level convolves, how many dynamic weights it takes and which slice of the signal brings
-them follows from the configuration alone (docs/published-differences.md: widths). Network and deployable graph both read it here.
+them follows from the configuration alone (docs/published-differences.md: widths). Network and
+deployable graph both read it here.
 """
 
 from collections.abc import Sequence

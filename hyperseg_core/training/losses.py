@@ -17,7 +17,9 @@ def bootstrapped_cross_entropy(
     class_weights: Tensor | None = None,
     unions: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy over the pixels that are still hard (published recipes), without loop or full sort.
+    """Cross-entropy over the pixels that are still hard, without loop or full sort.
+
+    As in the published recipes (docs/published-differences.md: training).
 
     Per image: the mean of the pixel losses above `threshold` or, where fewer than `min_pixels`
     are, of the `min_pixels` largest. Ignored pixels have loss 0.

@@ -3,8 +3,8 @@
 """How images get from process to process: the Fast DDS profile that is shipped.
 
 Fast DDS's default shared memory holds 512 kB, less than a frame of 640 x 480 px; a larger frame
-goes in fragments, of which a best-effort subscriber loses some. With the profile a process sends through 64 MB
-of shared memory, and others need not have it to receive.
+goes in fragments, of which a best-effort subscriber loses some. With the profile a process sends
+through 64 MB of shared memory, and others need not have it to receive.
 """
 
 from collections.abc import Mapping
