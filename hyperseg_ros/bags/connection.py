@@ -3,6 +3,7 @@
 """What a bag says of a topic, and a message as it lies in a bag; alike for every storage."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 import re
@@ -102,6 +103,12 @@ class Storage(Protocol):
 
     def index(self) -> Iterator[bytes]:
         """Give what tells where the messages are; it differs where the messages do."""
+
+
+def orphans(counts: Mapping[int, int], channels: Mapping[int, Channel]) -> list[str]:
+    """Say in a line how many messages a file holds of channels that it does not describe."""
+    lost = sum(count for key, count in counts.items() if key not in channels)
+    return [f'{lost} messages belong to no topic that the file describes'] if lost else []
 
 
 def type_name(kind: str) -> str:

@@ -29,6 +29,7 @@ from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
 from hyperseg_ros.bags.connection import StoredMessage
 from hyperseg_ros.bags.connection import is_latched
+from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import read_profiles
 from hyperseg_ros.bags.connection import type_name
 
@@ -84,6 +85,7 @@ class McapFile:
         self.start_ns = min((c.start_ns for c in self._chunks), default=0)
         self.end_ns = max((c.end_ns for c in self._chunks), default=0)
         self.channels = {key: self._describe(item) for key, item in self._channels.items()}
+        self.problems += orphans(self._counts, self.channels)
 
     def messages(self, channels: AbstractSet[int]) -> Iterator[StoredMessage]:
         """Read messages of some channels in order of their log time; what is damaged is left."""

@@ -42,7 +42,7 @@ class Parts:
         self.folder = out.with_name(f'{out.name}.parts')
         self._made = [item for item in self.folder.parents if not item.exists()]
         content = json.dumps({'made_by': MADE_BY, **provenance}, indent=2, sort_keys=True)
-        found = self._found()
+        found = self._found(content)
         if found and not (resume and found == content):
             if resume:
                 msg = (
@@ -59,17 +59,22 @@ class Parts:
             if item.name.endswith('.unfinished') and _OURS.fullmatch(item.name):
                 shutil.rmtree(item)
 
-    def _found(self) -> str:
-        """Return the provenance that is there; '' for a folder that is not there or empty."""
-        manifest = self.folder / _MANIFEST
+    def _found(self, content: str) -> str:
+        """Return the provenance that is there; '' for a folder that is not there or empty.
+
+        One that a kill has cut off is the beginning of what is to be written, and nothing else
+        lies beside it yet.
+        """
         if not self.folder.exists():
             return ''
         if self.folder.is_dir():
-            if not {item.name for item in self.folder.iterdir()} - {f'{_MANIFEST}.unfinished'}:
-                return ''
+            manifest = self.folder / _MANIFEST
+            names = {item.name for item in self.folder.iterdir()} - {f'{_MANIFEST}.unfinished'}
             text = manifest.read_text(errors='replace') if manifest.is_file() else ''
             if _is_ours(text):
                 return text
+            if names <= {_MANIFEST} and content.startswith(text):
+                return ''
         msg = (
             f'{self.folder} is there and not ours: a labelled bag is made in a folder of that '
             f'name. Rename it, or give the result another name.'

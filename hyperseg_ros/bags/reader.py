@@ -284,7 +284,7 @@ def _not_a_bag(path: Path, head: bytes) -> str:
     if not head:
         return f'{path} is empty: its recorder wrote nothing, or its copy failed.'
     if head.startswith(b'#ROSBAG V'):
-        version = head[8:12].decode(errors='replace')
+        version = head[9:12].decode(errors='replace')
         return f'{path} is a bag of format {version}, of 2010 or before; `rosbag fix` mends it.'
     if head.startswith(b'version https://git-lfs'):
         return f'{path} only points to a file in Git LFS; get it with `git lfs pull`.'

@@ -21,6 +21,7 @@ from hyperseg_ros.bags.connection import ROS1
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
 from hyperseg_ros.bags.connection import StoredMessage
+from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import type_name
 
 MAGIC = b'#ROSBAG V2.0\n'
@@ -58,6 +59,7 @@ class Ros1File:
                 channel.topic, channel.msgtype, ROS1, channel.definition, 'ros1msg', '',
                 self._counts[key], (), channel.is_latched,
             )  # fmt: skip
+        self.problems += orphans(self._counts, self.channels)
 
     def messages(self, channels: AbstractSet[int]) -> Iterator[StoredMessage]:
         """Read messages of some channels in order of their log time; what is damaged is left."""
@@ -86,7 +88,7 @@ class Ros1File:
             if position == 0:
                 self._note('the bag has no index: its recorder was cut off; what is whole is read')
                 return False
-            file.seek(position)
+            _seek(file, position, size)
             for _ in range(_number(header, 'conn_count')):
                 self._add_connection(*_read_record(file, size))
             for _ in range(_number(header, 'chunk_count')):
@@ -187,7 +189,7 @@ class Ros1File:
 def _content(file: BinaryIO, chunk: Chunk) -> memoryview:
     """Return the records of a chunk or run; fewer, where it is cut off."""
     size = file.seek(0, 2)
-    file.seek(chunk.offset)
+    _seek(file, chunk.offset, size)
     if chunk.is_run:
         return memoryview(file.read(chunk.num_bytes))
     header, length = _read_head(file, size, may_be_cut=True)
@@ -197,6 +199,13 @@ def _content(file: BinaryIO, chunk: Chunk) -> memoryview:
     unpacked_size = _number(header, 'size')
     form = _text(header.get('compression', b''))
     return memoryview(unpack(file.read(min(length, size - file.tell())), form, unpacked_size))
+
+
+def _seek(file: BinaryIO, position: int, size: int) -> None:
+    if position >= size:
+        msg = f'byte {position} lies behind the end'
+        raise DamagedBagError(msg)
+    file.seek(position)
 
 
 def _read_head(file: BinaryIO, size: int, *, may_be_cut: bool = False) -> tuple[Header, int]:

@@ -21,6 +21,7 @@ from hyperseg_ros.bags.connection import CDR
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import StoredMessage
 from hyperseg_ros.bags.connection import is_latched
+from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import read_profiles
 from hyperseg_ros.bags.connection import type_name
 
@@ -112,6 +113,7 @@ class SqliteFile:
                 str(item.get('type_description_hash') or ''), counts.get(item['id'], 0),
                 profiles, is_latched(profiles),
             )  # fmt: skip
+        self.problems += orphans(counts, self.channels)
 
     def _definitions(self, database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
         """Return form and text of the definitions, by type; bags before Iron have none."""
