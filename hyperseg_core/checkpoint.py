@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -29,6 +28,7 @@ from safetensors.numpy import save
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
@@ -191,20 +191,6 @@ def save_checkpoint(
     metadata['digest'] = digest(state, metadata)
     write_atomically(path, save(state, metadata))
     return path
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it: a full disk leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with temporary.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def digest(state: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ class StoredFrame:
 
 def rendered_images(size: tuple[int, int], count: int = NUM_FRAMES) -> list[Bytes]:
     """Return rendered streets, (H, W, 3) uint8 RGB, always the same."""
-    from hyperseg_core.data.drive.scene import DriveScene
+    from hyperseg_core.drive.scene import DriveScene
 
     return [
         DriveScene(_SEED + index, height=size[0], width=size[1]).frame(_TIME_S).image

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
-from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.commands.hardware import describe_machine
-from hyperseg_core.data.drive.scene import DriveScene
+from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.preprocessing import network_size

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
-from hyperseg_core.data.cityscapes import submission_ids
-from hyperseg_core.data.cityscapes import submission_name
-from hyperseg_core.data.samples import FilePairs
-from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.datasets.cityscapes import submission_ids
+from hyperseg_core.data.datasets.cityscapes import submission_name
+from hyperseg_core.data.pairs import FilePairs
+from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import boundary_confusion
-from hyperseg_core.evaluation import confusion_matrix
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import boundary_confusion
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.render import confusion_image
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import overlay

@@ -55,7 +55,8 @@ class ContextHeadWriter:
             finer = maps[step]
             stacked = self._graph.concat([finer, self._enlarged(x)], 1)
             x = self._layer(stacked, f'up_blocks.{step}', finer.shape[1])
-            # The published VOC head has no activation before its weight mappers (SPEC 4).
+            # The published VOC head has no activation before its weight mappers
+            # (docs/published-differences.md: voc-head).
             x = relu(self._graph, x) if step else x
         return x
 

@@ -124,7 +124,8 @@ class DecoderWriter:
         graph = self._graph
         batch, height, width, channels = inputs_BHWC.shape
         expand, depthwise, project = graph.split(weights_PD, level.split, 1)
-        # Which weights make the halo's values: the patch's own or its neighbour's (SPEC 5).
+        # Which weights make the halo's values: the patch's own or its neighbour's
+        # (docs/published-differences.md: halos).
         is_own = self._config.halo == 'own'
         rows_PKC = cut_rows(graph, inputs_BHWC, grid, halo=1 if is_own else 0)
         rows_PKC = graph.matmul(rows_PKC, self._kernels(expand, level.hidden, channels))

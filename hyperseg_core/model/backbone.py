@@ -3,7 +3,7 @@
 """The backbone *b*: an EfficientNet from timm, with its taps, in the published form.
 
 What differs from timm: padding is fixed for a nominal image size instead of following the input
-(SPEC 2, trap padding; it is also what export wants), batch-norm momentum, and the 1x1
+(docs/published-differences.md: padding; it is also what engines want), batch-norm momentum, and the 1x1
 reductions of the taps (paper, section 3.1).
 """
 
@@ -221,6 +221,6 @@ def _load_pypi(name: str) -> dict[str, Tensor]:
 
 
 def _load_file(path: Path) -> dict[str, Tensor]:
-    from hyperseg_core.tensor_files import read_tensors
+    from hyperseg_core.model.tensor_files import read_tensors
 
     return read_tensors(path)

@@ -3,7 +3,7 @@
 """The decoder's levels and weight mappers, as numbers: no PyTorch.
 
 What a level convolves, how many dynamic weights it takes and which slice of the signal brings
-them follows from the configuration alone (SPEC 4). Network and deployable graph both read it here.
+them follows from the configuration alone (docs/published-differences.md: widths). Network and deployable graph both read it here.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,8 @@ def plan_mappers(
     if config.unified_from is not None:
         head = config.unified_from
         sizes = [*sizes[:head], sum(sizes[head:])]
-    # Only the published VOC mapper rounds sizes up to its groups before it divides (SPEC 4).
+    # Only the published VOC mapper rounds sizes up to its groups before it divides
+    # (docs/published-differences.md: rounding).
     weights = [
         -(-size // groups) * groups for size, groups in zip(sizes, config.groups, strict=True)
     ]
@@ -175,7 +176,7 @@ def divide_signal(channels: int, sizes: Sequence[int], unit: int) -> tuple[int, 
 
 
 def slice_offsets(widths: Sequence[int], *, consecutive: bool) -> tuple[int, ...]:
-    """Return the first signal channel of each mapper (SPEC: trap offsets)."""
+    """Return the first signal channel of each mapper (docs/published-differences.md: slices)."""
     return tuple(itertools.accumulate((0, *widths[:-1]))) if consecutive else (0,) * len(widths)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network's two ends: normalised pixels in, classes out (SPEC 6)."""
+"""The network's two ends: normalised pixels in, classes out (docs/published-differences.md: evaluation)."""
 
 import torch
 from torch import Tensor

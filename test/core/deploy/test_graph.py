@@ -25,7 +25,7 @@ from hyperseg_core.deploy.forms import FORMS
 from hyperseg_core.deploy.graph import build_graph
 from hyperseg_core.labels import LabelClass
 from hyperseg_core.labels import LabelSet
-from hyperseg_core.published import PUBLISHED_PRESETS
+from hyperseg_core.model.published import PUBLISHED_PRESETS
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 128, 192, 3), dtype=np.uint8)
 

@@ -13,7 +13,7 @@ from hyperseg_core import Checkpoint
 from hyperseg_core import build_model
 from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
-from hyperseg_core.cli import COMMANDS
+from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 from hyperseg_core.deploy.forms import FORMS
 from hyperseg_core.deploy.graph import build_graph
@@ -124,7 +124,7 @@ def test_command_writes_metadata_that_says_what_it_is(
 ) -> None:
     out = tmp_path / 'net.onnx'
     arguments = ['export', str(out), '--checkpoint', str(small_checkpoint)]
-    assert run([*arguments, '--precision', precision], COMMANDS) == 0
+    assert run([*arguments, '--precision', precision], create_app()) == 0
     model = onnx.load(out)
     properties = {item.key: item.value for item in model.metadata_props}
     assert properties['hyperseg.digest'] == load_checkpoint(small_checkpoint).digest
@@ -138,7 +138,7 @@ def test_command_takes_size_batch_and_form(small_checkpoint: Path, tmp_path: Pat
     out = tmp_path / 'net.onnx'
     arguments = ['export', str(out), '--checkpoint', str(small_checkpoint), '--batch', '3']
     arguments += ['--size', '[64, 128]', '--output-size', '[90, 120]', '--form', 'onnxruntime']
-    assert run(arguments, COMMANDS) == 0
+    assert run(arguments, create_app()) == 0
     graph = onnx.load(out).graph
     shapes = [
         [dim.dim_value for dim in item.type.tensor_type.shape.dim]

@@ -67,12 +67,12 @@ print(Segmenter('fast').spec)
 def test_commands_export_and_build(tmp_path: Path) -> None:
     pytest.importorskip('openvino')
     code = """
-from hyperseg_core.cli import COMMANDS
+from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 for precision in ('f32', 'f16'):
-    assert run(['export', sys.argv[1], '--precision', precision], COMMANDS) == 0
-assert run(['build', '--frame-size', '[360, 480]'], COMMANDS) == 0
-assert run(['doctor'], COMMANDS) == 0
+    assert run(['export', sys.argv[1], '--precision', precision], create_app()) == 0
+assert run(['build', '--frame-size', '[360, 480]'], create_app()) == 0
+assert run(['doctor'], create_app()) == 0
 """
     out = run_blocked(code, str(tmp_path / 'net.onnx'), cache=tmp_path)
     assert 'is ready after' in out

@@ -14,7 +14,7 @@ import pytest
 
 from hyperseg_core import Segmenter
 from hyperseg_core import load_checkpoint
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference import cache
 from hyperseg_core.inference import preparation
 from hyperseg_core.inference.cache import CacheEntry

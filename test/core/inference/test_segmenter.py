@@ -10,7 +10,7 @@ from hyperseg_core import EngineError
 from hyperseg_core import InputError
 from hyperseg_core import Segmenter
 from hyperseg_core import load_checkpoint
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference import preparation
 from hyperseg_core.preprocessing import network_size
 
