@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.commands.options import Device
+from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.deploy.forms import FormName
 from hyperseg_core.deploy.forms import Precision
 from hyperseg_core.files.atomic import write_atomically
@@ -29,8 +31,8 @@ _logger = logging.getLogger(__name__)
 def export_command(
     out: Path,
     checkpoint: str = 'default',
-    size: tuple[int, int] | None = None,
-    output_size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
+    output_size: ImageSize | None = None,
     batch: int = 1,
     form: FormName = 'tensorrt',
     precision: Precision = 'f32',
@@ -64,11 +66,11 @@ def export_command(
 def build_command(
     checkpoint: str = 'default',
     engine: str = 'auto',
-    device: str = 'auto',
+    device: Device = 'auto',
     precision: str = 'auto',
-    size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
     *,
-    frame_size: tuple[int, int] | None = None,
+    frame_size: ImageSize | None = None,
 ) -> None:
     """Build an engine ahead of its first use, and check it.
 

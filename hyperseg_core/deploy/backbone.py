@@ -96,7 +96,7 @@ class BackboneWriter:
         return graph.binary('Mul', x, graph.unary('Sigmoid', convolve(graph, y, expand)))
 
     def _reduced(self, x: Value, tap: int) -> Value:
-        """Reduce a tap's channels; at scale 1 it passes (docs/published-differences.md: taps)."""
+        """Reduce a tap's channels; at scale 1 it passes as it is."""
         if self._config.tap_scales[tap] == 1.0:
             return x
         channels = self._network.tap_channels(self._config.tap_scales)[tap]

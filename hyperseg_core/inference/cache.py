@@ -34,7 +34,7 @@ _LAYOUT_VERSION = 2
 _LOCK, _MANIFEST = 'lock', 'manifest.json'
 _LOCK_WAIT_S, _LOCK_POLL_S = 300.0, 0.1
 """Another process that builds the same engine may take minutes where TensorRT tries kernels."""
-_CHUNK_BYTES = 2**20
+_unusable: set[Path] = set()
 
 
 def cache_root() -> Path:
@@ -198,6 +198,10 @@ class CacheEntry:
 
 
 def _warn(err: OSError) -> None:
+    """Say once that the cache cannot be used: a segmenter builds an engine for each size."""
+    if cache_root() in _unusable:
+        return
+    _unusable.add(cache_root())
     _logger.warning(
         'The engine cache %s cannot be used (%s); the engine is built for this run only. Set '
         'XDG_CACHE_HOME to a folder with room that you may write.', cache_root(), err,

@@ -68,10 +68,11 @@ class OpenVinoEngine:
                 model = core.import_model(blob, device, options)
             else:
                 model = core.compile_model(core.read_model(graph), device, options)
-                files.write(_BLOB, bytes(model.export_model().getbuffer()))
         except RuntimeError as err:
             msg = f'OpenVINO cannot compile the graph: {err}.'
             raise EngineError(msg) from err
+        if blob is None:
+            files.write(_BLOB, bytes(model.export_model().getbuffer()))
         self._request = model.create_infer_request()
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
