@@ -89,7 +89,7 @@ def run_echo(camera: str) -> None:
     """Be the bare round trip: every image is answered by a mask of its size."""
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
+    from hyperseg_ros.messages.encoding import fill_image
     from hyperseg_ros.process.running import run_node
 
     class Echo(Node):
@@ -112,7 +112,7 @@ def run_cameras(names: list[str], size: tuple[int, int]) -> None:
     """
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
+    from hyperseg_ros.messages.encoding import fill_image
     from hyperseg_ros.process.leaving import leave_graph
 
     rclpy.init(args=[])
@@ -494,7 +494,7 @@ def cycles(options: argparse.Namespace) -> dict[str, Any]:
     from lifecycle_msgs.srv import ChangeState
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
+    from hyperseg_ros.messages.encoding import fill_image
 
     listener = Listener(['/segmenter/mask'])
     taken = listener.masks['/segmenter/mask']

@@ -99,6 +99,9 @@ class Segmenter:
         self._size = size
         self.confidence_threshold = confidence_threshold
         self._lock = threading.Lock()
+        """Held while an engine runs, and while the engines are changed."""
+        self._building = threading.Lock()
+        """Held while an engine is built; others run meanwhile."""
         self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
         self._candidates = candidates(engine, device, precision, this_machine())
         self._is_open = True
@@ -165,12 +168,12 @@ class Segmenter:
         return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
 
     def prepare(self, frame_size: Size) -> None:
-        """Build the engine for frames of a size [px] and run it once.
+        """Build the engine for frames of a size [px]; others run meanwhile.
 
         Raises:
             EngineError: If every engine failed.
         """
-        self([np.zeros((*frame_size, 3), np.uint8)])
+        self._engine(1, *self._sizes(frame_size))
 
     def close(self) -> None:
         """Release the engines; the segmenter cannot be called afterwards."""
@@ -184,16 +187,12 @@ class Segmenter:
         for index, frame in enumerate(frames):
             groups.setdefault((frame.shape[0], frame.shape[1]), []).append(index)
         results: dict[int, Segmentation] = {}
-        with self._lock:
-            if not self._is_open:
-                msg = 'The segmenter is closed; make a new one.'
-                raise EngineError(msg)
-            for frame_size, indices in groups.items():
-                step = len(indices) if self.runs_batches else 1
-                for start in range(0, len(indices), step):
-                    chosen = indices[start : start + step]
-                    found = self._run([frames[index] for index in chosen], frame_size)
-                    results |= dict(zip(chosen, found, strict=True))
+        for frame_size, indices in groups.items():
+            step = len(indices) if self.runs_batches else 1
+            for start in range(0, len(indices), step):
+                chosen = indices[start : start + step]
+                found = self._run([frames[index] for index in chosen], frame_size)
+                results |= dict(zip(chosen, found, strict=True))
         return [results[index] for index in range(len(frames))]
 
     def _sizes(self, frame_size: Size) -> tuple[Size, Size]:
@@ -207,7 +206,9 @@ class Segmenter:
         engine = self._engine(len(frames), size, output_size)
         batch = np.stack([resize_frame(frame, size) for frame in frames])
         try:
-            ids, confidence = engine.run(batch)
+            with self._lock:
+                self._check_open()
+                ids, confidence = engine.run(batch)
         except (MemoryError, RuntimeError) as err:
             msg = (
                 f'{self.spec} failed on {len(frames)} frame(s) at {size[0]} x {size[1]} px: '
@@ -228,28 +229,53 @@ class Segmenter:
         return Segmentation(ids, confidence)
 
     def _engine(self, batch: int, size: Size, output_size: Size) -> Engine:
+        """Return the engine of some shapes, built where it is not there."""
         key = (batch, size, output_size)
-        if key in self._engines:
-            self._engines.move_to_end(key)
-            return self._engines[key]
+        engine = self._built(key)
+        if engine is not None:
+            return engine
+        with self._building:
+            engine = self._built(key)  # by another thread, meanwhile
+            if engine is not None:
+                return engine
+            engine = self._build(*key)
+            return_freed_memory()
+            with self._lock:
+                self._check_open()
+                self._engines[key] = engine
+                while len(self._engines) > _MAX_ENGINES:
+                    # Not closed: another thread may be about to run it.
+                    self._engines.popitem(last=False)
+        return engine
+
+    def _built(self, key: tuple[int, Size, Size]) -> Engine | None:
+        """Return an engine that is there, and count it as used."""
+        with self._lock:
+            self._check_open()
+            if key in self._engines:
+                self._engines.move_to_end(key)
+            return self._engines.get(key)
+
+    def _build(self, batch: int, size: Size, output_size: Size) -> Engine:
+        """Build on the best candidate; those that fail are left for good."""
         while True:
             spec = self._candidates[0].spec
             try:
-                engine = build_engine(
+                return build_engine(
                     self._checkpoint, spec, batch=batch, size=size, output_size=output_size
                 )
-                break
             except EngineError as err:
                 if len(self._candidates) == 1:
                     raise
                 _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
-                del self._candidates[0]
-                self._engines.clear()
-        return_freed_memory()
-        self._engines[key] = engine
-        if len(self._engines) > _MAX_ENGINES:
-            self._engines.popitem(last=False)[1].close()
-        return engine
+                with self._lock:
+                    del self._candidates[0]
+                    self._engines.clear()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            msg = 'The segmenter is closed; make a new one.'
+            raise EngineError(msg)
 
 
 def as_rgb(image: Frame) -> Frame:

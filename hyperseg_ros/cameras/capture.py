@@ -3,49 +3,33 @@
 """A camera made of what OpenCV can open: a device, a video, or a folder of images."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from hyperseg_core.errors import InputError
-from hyperseg_core.frames.images import read_rgb
-from hyperseg_ros.conversions import fill_image
+from hyperseg_core.frames.compressed import RgbImage
+from hyperseg_core.frames.sources import open_frames
+from hyperseg_ros.messages.encoding import fill_image
 from hyperseg_ros.process.running import run_node
 
-_ENDINGS = {'.png', '.jpg', '.jpeg', '.bmp', '.webp'}
 
-
-def frames_of(source: str) -> Iterator[NDArray[np.uint8]]:
+def frames_of(source: str) -> Iterator[RgbImage]:
     """Give the frames of a device (its index), a video file or a folder, for ever.
 
     Raises:
-        InputError: If it cannot be opened or holds no image.
+        InputError: If it cannot be opened or holds no image that can be read.
     """
-    folder = Path(source)
-    if folder.is_dir():
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
-        if not paths:
-            msg = f'No image in {folder}.'
-            raise InputError(msg)
-        while True:
-            for path in paths:
-                yield read_rgb(path)
     while True:
-        capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
-        is_read, frame = capture.read()
-        if not is_read:
-            msg = f'Cannot read {source!r}: no such camera or video.'
+        is_empty = True
+        for _, frame in open_frames(source):
+            is_empty = False
+            yield frame
+        if is_empty:
+            msg = f'Nothing can be read from {source!r}: no frame in it is whole.'
             raise InputError(msg)
-        while is_read:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-            is_read, frame = capture.read()
-        capture.release()
 
 
 class CaptureCamera(Node):

@@ -12,18 +12,14 @@ from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
 
 from hyperseg_core.drive.scene import DriveScene
-from hyperseg_ros.conversions import fill_image
+from hyperseg_ros.messages.camera_info import pinhole_fields
+from hyperseg_ros.messages.encoding import fill_image
 from hyperseg_ros.process.running import run_node
 
 
 def camera_info(matrix: NDArray[np.float64], height: int, width: int) -> CameraInfo:
     """Return the CameraInfo of an ideal pinhole camera."""
-    info = CameraInfo(height=height, width=width, distortion_model='plumb_bob')
-    info.d = [0.0] * 5
-    info.k = matrix.flatten()
-    info.r = np.eye(3).flatten()
-    info.p = np.hstack((matrix, np.zeros((3, 1)))).flatten()
-    return info
+    return CameraInfo(**pinhole_fields(matrix, height, width))
 
 
 class DriveCamera(Node):

@@ -23,8 +23,9 @@ from hyperseg_core.render import overlay
 from hyperseg_core.render import write_png
 from hyperseg_ros.bags.types import LABEL_INFO
 from hyperseg_ros.bags.writer import BagWriter
-from hyperseg_ros.conversions import image_to_rgb
 from hyperseg_ros.messages.decoding import IMAGE
+from hyperseg_ros.messages.mask import read_ids
+from hyperseg_ros.messages.raw_image import image_to_rgb
 
 _KEPT = 60
 _SHEET = 9
@@ -66,8 +67,7 @@ class Collector(Node):
         _remember(self._images, message, image_to_rgb(message))
 
     def _on_truth(self, message: Image) -> None:
-        pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
-        _remember(self._truth, message, pixels)
+        _remember(self._truth, message, read_ids(message).astype(np.uint8))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -80,7 +80,7 @@ class Collector(Node):
             self.ages_ms.append(1000 * age_s)
         self.start_s = self.start_s or time.monotonic()
         self.num_masks += 1
-        mask = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
+        mask = read_ids(message).astype(np.uint8)
         self._record(message, mask)
         stamp = _stamp(message)
         if stamp in self._truth and self._truth[stamp].shape == mask.shape:

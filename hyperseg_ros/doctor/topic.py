@@ -10,14 +10,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rich.console import Console
-from sensor_msgs.msg import CompressedImage
 
 from hyperseg_core.errors import InputError
-from hyperseg_ros.conversions import compressed_to_rgb
-from hyperseg_ros.conversions import image_to_rgb
-from hyperseg_ros.graph.image_topics import MESSAGES
 from hyperseg_ros.graph.image_topics import TRANSPORTS
+from hyperseg_ros.graph.image_topics import message_class
 from hyperseg_ros.graph.image_topics import similar_topics
+from hyperseg_ros.messages.decoding import ImageDecoder
+from hyperseg_ros.messages.decoding import described_kind
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.health import cause_of_silence
 from hyperseg_ros.process.leaving import leave_graph
@@ -41,7 +40,7 @@ def examine_topic(topic: str, seconds: float = 4.0) -> bool:
 
 def _listen(node: Node, topic: str, seconds: float) -> bool:
     console = Console()
-    health, seen = StreamHealth(), {'encoding': ''}
+    health, decoder, seen = StreamHealth(), ImageDecoder(), {'encoding': ''}
     _spin(node, 1.0)
     publishers = node.get_publishers_info_by_topic(topic)
     for info in publishers:
@@ -54,9 +53,9 @@ def _listen(node: Node, topic: str, seconds: float) -> bool:
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     if types:
         node.create_subscription(
-            MESSAGES[TRANSPORTS[types[0]]],
+            message_class(TRANSPORTS[types[0]]),
             topic,
-            lambda message: _examine(message, health, seen),
+            lambda message: _examine(message, decoder, health, seen),
             qos,
         )
     _spin(node, seconds)
@@ -73,18 +72,16 @@ def _listen(node: Node, topic: str, seconds: float) -> bool:
     return False
 
 
-def _examine(message: Any, health: StreamHealth, seen: dict[str, str]) -> None:
+def _examine(
+    message: Any, decoder: ImageDecoder, health: StreamHealth, seen: dict[str, str]
+) -> None:
     health.frame_received()
     try:
-        if isinstance(message, CompressedImage):
-            pixels = compressed_to_rgb(message.data)
-        else:
-            pixels = image_to_rgb(message)
+        pixels = decoder.to_rgb(message)
     except InputError as error:
         health.frame_dropped('bad frame', str(error))
         return
-    kind = getattr(message, 'encoding', None) or message.format
-    seen['encoding'] = f'{pixels.shape[0]} x {pixels.shape[1]} px, {kind}'
+    seen['encoding'] = f'{pixels.shape[0]} x {pixels.shape[1]} px, {described_kind(message)}'
     health.frame_published()
 
 

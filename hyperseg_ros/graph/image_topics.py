@@ -2,18 +2,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the ROS graph tells about topics with images: what they carry, and which there are."""
 
+import importlib
+from typing import Any
+
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility
 from rclpy.qos import qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
 
-MESSAGES = {'raw': Image, 'compressed': CompressedImage}
-"""The messages of each transport."""
-TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+from hyperseg_core.errors import ConfigError
+
+TRANSPORTS = {
+    'sensor_msgs/msg/Image': 'raw',
+    'sensor_msgs/msg/CompressedImage': 'compressed',
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': 'ffmpeg',
+    'foxglove_msgs/msg/CompressedVideo': 'foxglove',
+}
 """The transport of each message type."""
+VIDEO_TRANSPORTS = frozenset({'ffmpeg', 'foxglove'})
+"""Those whose messages need the ones before them to be decoded."""
 _MAX_SIMILAR = 5
+
+
+def message_class(transport: str) -> Any:
+    """Return the class of a transport's messages.
+
+    Raises:
+        ConfigError: If its package is not installed.
+    """
+    name = next(name for name, known in TRANSPORTS.items() if known == transport)
+    package, _, kind = name.split('/')
+    try:
+        return getattr(importlib.import_module(f'{package}.msg'), kind)
+    except ImportError as err:
+        apt = package.replace('_', '-')
+        msg = (
+            f'Transport {transport!r} needs {package}, which is not installed: '
+            f'apt install ros-$ROS_DISTRO-{apt}.'
+        )
+        raise ConfigError(msg) from err
 
 
 def camera_info_topic(image_topic: str) -> str:

@@ -16,25 +16,29 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
 
-from hyperseg_ros.conversions import compressed_to_rgb
-from hyperseg_ros.conversions import image_to_rgb
 from hyperseg_ros.graph.events import subscription_events
-from hyperseg_ros.graph.image_topics import MESSAGES
+from hyperseg_ros.graph.image_topics import VIDEO_TRANSPORTS
 from hyperseg_ros.graph.image_topics import camera_info_topic
+from hyperseg_ros.graph.image_topics import message_class
+from hyperseg_ros.messages.decoding import ImageDecoder
+from hyperseg_ros.messages.decoding import described_kind
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.rate_limit import RateLimit
 
+_VIDEO_DEPTH = 60
+"""Packets of a video that may wait: none may be left out."""
 
-def input_qos() -> QoSProfile:
+
+def input_qos(depth: int = 1) -> QoSProfile:
     """Return the profile of inputs, a new one each time: an override changes it in place.
 
     REP 2003: a subscription that takes best effort matches reliable publishers too; depth 1,
     because the newest frame wins.
     """
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(slots=True)
@@ -48,9 +52,16 @@ class CameraFrame:
     """(H, W, 3) RGB, once it is decoded."""
 
     @property
+    def header(self) -> Header:
+        """The header that its masks carry, untouched; of foxglove's videos, their two fields."""
+        if hasattr(self.message, 'header'):
+            return self.message.header
+        return Header(stamp=self.message.timestamp, frame_id=self.message.frame_id)
+
+    @property
     def stamp_ns(self) -> int:
         """Its stamp; drivers send negative seconds, too."""
-        stamp = self.message.header.stamp
+        stamp = self.header.stamp
         return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
     def age_s(self, now_ns: int | None) -> float | None:
@@ -84,6 +95,7 @@ class CameraInput:
         self._last_stamp_ns: int | None = None
         self.camera_info: CameraInfo | None = None
         """The last one that arrived."""
+        self._decoder = ImageDecoder()
         self.transport = 'raw'
         self.qos_problem = ''
         """What of a publisher's QoS does not match, since the last frame."""
@@ -115,9 +127,13 @@ class CameraInput:
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
         self.transport = transport
+        self._decoder = ImageDecoder()
         self._health.start_waiting()
+        is_video = transport in VIDEO_TRANSPORTS
         image = self._node.create_subscription(
-            MESSAGES[transport], f'{self._prefix}image', self._on_image, input_qos(),
+            message_class(transport), f'{self._prefix}image',
+            self._on_packet if is_video else self._on_image,
+            input_qos(depth=_VIDEO_DEPTH if is_video else 1),
             event_callbacks=subscription_events(self._on_incompatible_qos, self._on_message_lost),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip
@@ -136,9 +152,20 @@ class CameraInput:
 
     def _on_image(self, message: Any) -> None:
         self._health.frame_received()
+        self._put(CameraFrame(message, time.monotonic()))
+
+    def _on_packet(self, message: Any) -> None:
+        """Decode each packet of a video as it comes: those after it need it."""
+        self._health.frame_received()
+        frame = CameraFrame(message, time.monotonic())
+        frame.pixels = self._decode(frame)
+        if frame.pixels is not None:
+            self._put(frame)
+
+    def _put(self, frame: CameraFrame) -> None:
         self.qos_problem = ''
         with self._lock:
-            replaced, self._mailbox = self._mailbox, CameraFrame(message, time.monotonic())
+            replaced, self._mailbox = self._mailbox, frame
         if replaced is not None:
             self._health.frame_dropped('superseded')
         self._wake()
@@ -176,7 +203,8 @@ class CameraInput:
         self._last_stamp_ns = frame.stamp_ns
         if not self.is_fresh(frame, parameters, stands_still=stands_still):
             return None
-        frame.pixels = self._decode(frame.message)
+        if frame.pixels is None:
+            frame.pixels = self._decode(frame)
         if frame.pixels is None or not self._has_usual_size(frame.pixels, parameters):
             return None
         return frame
@@ -214,18 +242,15 @@ class CameraInput:
         self._health.frame_dropped('size', problem)
         return False
 
-    def _decode(self, message: Any) -> NDArray[np.uint8] | None:
+    def _decode(self, frame: CameraFrame) -> NDArray[np.uint8] | None:
         try:
-            if isinstance(message, CompressedImage):
-                return compressed_to_rgb(message.data)
-            return image_to_rgb(message)
+            return self._decoder.to_rgb(frame.message)
         except Exception as error:  # whatever a hostile frame provokes, the node lives on
-            kind = getattr(message, 'encoding', None) or getattr(message, 'format', '')
             self._health.frame_dropped('bad frame', str(error))
-            stamp = message.header.stamp
+            sec, nanosec = divmod(frame.stamp_ns, 10**9)
             self._node.get_logger().error(
-                f'{self.topic}: frame {stamp.sec}.{stamp.nanosec:09d} ({kind!r}) is dropped: '
-                f'{error}',
+                f'{self.topic}: frame {sec}.{nanosec:09d} ({described_kind(frame.message)!r}) is '
+                f'dropped: {error}',
                 throttle_duration_sec=5.0,
             )
             return None

@@ -14,16 +14,19 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.render import overlay
-from hyperseg_ros.conversions import encode_png
-from hyperseg_ros.conversions import fill_image
-from hyperseg_ros.conversions import scaled_camera_info
 from hyperseg_ros.graph.events import no_publisher_events
+from hyperseg_ros.messages.camera_info import scaled_camera_info
+from hyperseg_ros.messages.encoding import MASK_FORMAT
+from hyperseg_ros.messages.encoding import encode_png
+from hyperseg_ros.messages.encoding import fill_image
+from hyperseg_ros.messages.label_info import label_info
 from hyperseg_ros.node.camera_input import CameraFrame
 from hyperseg_ros.node.parameters import NodeParameters
 
@@ -70,7 +73,7 @@ class MaskOutput:
         camera_info: CameraInfo | None,
     ) -> None:
         """Publish a frame's masks; the mask itself goes first."""
-        header = frame.message.header
+        header = frame.header
         keep = keep_table(self._label_set, parameters.classes)
         ids = found.class_ids if keep is None else keep[found.class_ids]
         if parameters.publish_mask:
@@ -79,7 +82,7 @@ class MaskOutput:
             message = fill_image(Image(header=header), found.confidence, 'mono8')
             self._confidence.publish(message)
         if parameters.publish_compressed and self._png.get_subscription_count():
-            compressed = CompressedImage(header=header, format='mono8; png compressed ')
+            compressed = CompressedImage(header=header, format=MASK_FORMAT)
             compressed.data = encode_png(ids)
             self._png.publish(compressed)
         if parameters.publish_overlay and self._overlay.get_subscription_count():
@@ -112,13 +115,11 @@ class MaskOutput:
         from vision_msgs.msg import LabelInfo
         from vision_msgs.msg import VisionClass
 
-        message = LabelInfo()
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        message.class_map = [
-            VisionClass(class_id=index, class_name=name)
-            for index, name in enumerate(self._label_set.names)
-        ]
-        message.threshold = threshold
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        message = label_info(
+            LabelInfo, VisionClass, header=header, names=self._label_set.names,
+            threshold=threshold,
+        )  # fmt: skip
         self._label_info.publish(message)
 
 

@@ -70,7 +70,10 @@ class NodeParameters:
     size: tuple[int, ...] = _parameter(
         (), 'Network input height and width, multiples of 64; empty: by frame.', unit='px'
     )
-    transport: str = _parameter('raw', 'Image or CompressedImage.', choices=('raw', 'compressed'))
+    transport: str = _parameter(
+        'raw', 'Image, CompressedImage, FFMPEGPacket or foxglove CompressedVideo.',
+        choices=('raw', 'compressed', 'ffmpeg', 'foxglove'),
+    )  # fmt: skip
     max_frame_mpx: float = _parameter(
         9.0, 'Frames of more pixels are dropped, with the cause.', unit='10^6 px', low=0.001,
         high=64,

@@ -3,6 +3,7 @@
 """A client of the node under test: its process, and a node of ours that talks to it."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import contextlib
 import os
 from pathlib import Path
@@ -93,7 +94,11 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def node_process(
-    checkpoint: Path, log: Path, *arguments: str, module: str = 'node.segmenter_node'
+    checkpoint: Path,
+    log: Path,
+    *arguments: str,
+    module: str = 'node.segmenter_node',
+    variables: Mapping[str, str] | None = None,
 ) -> Any:
     """Run the node, or a script, in a process of its own, on torch: nothing to build."""
     role = ['-m', f'hyperseg_ros.{module}'] if '/' not in module else [module]
@@ -102,7 +107,10 @@ def node_process(
         f'checkpoint:={checkpoint}', '-p', 'engine:=torch', '-p', 'max_age_s:=0.0', *arguments,
     ]  # fmt: skip
     with log.open('wb') as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment())
+        child = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT,
+            env={**environment(), **(variables or {}), 'ROS_DOMAIN_ID': str(_domain)},
+        )  # fmt: skip
         try:
             yield child
         finally:

@@ -30,7 +30,7 @@ from hyperseg_core import Segmenter
 from hyperseg_core.drive import DriveScene
 from hyperseg_core.render import overlay
 from hyperseg_ros.cameras.rendered_street import camera_info
-from hyperseg_ros.conversions import fill_image
+from hyperseg_ros.messages.encoding import fill_image
 
 FRAME = DriveScene(1, height=96, width=128).frame(2.0)
 
