@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'build': ('deploy:build_command', 'Build an engine ahead of its first use.'),
     'bench': ('bench:bench_command', 'Time every engine on this machine.'),
     'check-data': ('check_data:check_data_command', 'Check the files of a data set.'),
-    'doctor': ('deploy:doctor_command', 'Say what is installed and what would be chosen.'),
+    'doctor': ('doctor:doctor_command', 'Say what is installed and what would be chosen.'),
 }  # fmt: skip
 """Name, function below `hyperseg_core.commands`, and what it does."""
 _EXTRAS = {

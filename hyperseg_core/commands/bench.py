@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.files.atomic import write_atomically
@@ -33,8 +34,8 @@ _COMBINATIONS = (
 
 def bench_command(
     checkpoint: str = 'default',
-    frame_size: tuple[int, int] = (480, 640),
-    size: tuple[int, int] | None = None,
+    frame_size: ImageSize = (480, 640),
+    size: ImageSize | None = None,
     runs: int = 50,
     output: Path | None = None,
 ) -> None:

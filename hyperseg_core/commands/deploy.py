@@ -1,16 +1,12 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`hyperseg export`, `hyperseg build` and `hyperseg doctor`."""
+"""`hyperseg export` and `hyperseg build`."""
 
-from collections.abc import Sequence
-from importlib import metadata
 import logging
 from pathlib import Path
-import platform
 import time
 
 from rich.console import Console
-from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.commands.options import Device
@@ -19,10 +15,7 @@ from hyperseg_core.deploy.forms import FormName
 from hyperseg_core.deploy.forms import Precision
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.cache import cache_root
-from hyperseg_core.inference.machine import device_name
-from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.segmenter import Segmenter
-from hyperseg_core.inference.selection import candidates
 from hyperseg_core.preprocessing import network_size
 
 _logger = logging.getLogger(__name__)
@@ -88,34 +81,3 @@ def build_command(
         segmenter = Segmenter(checkpoint, engine, device, precision, size, frame_size=frame_size)
     elapsed_s = time.monotonic() - start_s
     console.print(f'{segmenter.spec} is ready after {elapsed_s:.1f} s; cache: {cache_root()}')
-
-
-def doctor_command() -> None:
-    """Print what is installed, what `auto` would choose, and why."""
-    print_report(())
-
-
-def print_report(more: Sequence[tuple[str, str]]) -> None:
-    """Print the doctor's table, with more rows of what was found."""
-    console = Console()
-    machine = this_machine()
-    table = Table('what', 'found')
-    table.add_row('Python', platform.python_version())
-    for name in ('torch', 'timm', 'numpy', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'onnx'):
-        table.add_row(name, _version(name))
-    table.add_row('CUDA', device_name('cuda') if machine.has_cuda else 'none')
-    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none')
-    table.add_row('bfloat16 on the CPU', 'yes' if machine.has_bf16 else 'no')
-    for row in more:
-        table.add_row(*row)
-    table.add_row('engine cache', str(cache_root()))
-    console.print(table)
-    for place, candidate in enumerate(candidates('auto', 'auto', 'auto', machine), start=1):
-        console.print(f'auto, choice {place}: {candidate.spec} ({candidate.reason})')
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return 'not installed'

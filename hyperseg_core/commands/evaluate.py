@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from hyperseg_core.commands.options import Device
+from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.data.datasets.cityscapes import submission_ids
@@ -39,9 +41,9 @@ def evaluate_command(
     root: str = '.',
     split: str = 'val',
     engine: str = 'torch',
-    device: str = 'auto',
+    device: Device = 'auto',
     precision: str = 'f32',
-    size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
     output: Path | None = None,
     also_with_void: bool = False,
     limit: int | None = None,

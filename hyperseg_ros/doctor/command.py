@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg doctor`: what is installed, what would be chosen, what is wrong with a topic."""
 
-from hyperseg_core.commands.deploy import print_report
-from hyperseg_ros.doctor.installed import ros_packages
+from hyperseg_core.commands.doctor import print_report
+from hyperseg_ros.doctor.installed import ROS_NEEDS
+from hyperseg_ros.doctor.installed import cv_bridge_row
 
 
 def doctor_command(*, topic: str | None = None) -> int:
@@ -12,7 +13,7 @@ def doctor_command(*, topic: str | None = None) -> int:
     Args:
         topic: A camera's topic to listen to for some seconds.
     """
-    print_report(ros_packages())
+    print_report(ROS_NEEDS, [cv_bridge_row()])
     if topic is None:
         return 0
     from hyperseg_ros.doctor.topic import examine_topic  # needs rclpy
