@@ -60,7 +60,7 @@ train-fast: setup
 # $(1): run; $(2): name of the checkpoint. Scored on the test splits, once, and shipped.
 define ship
 	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data camvid \
-	  --root ../shared/camvid --split test --also-with-void --output runs/$(1)/camvid-test
+	  --root '$${CAMVID_ROOT}' --split test --also-with-void --output runs/$(1)/camvid-test
 	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data drive \
 	  --split test --output runs/$(1)/drive-test
 	$(BIN)/hyperseg annotate runs/$(1)/last.safetensors checkpoints/$(2).safetensors \

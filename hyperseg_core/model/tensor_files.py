@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hyperseg_core.errors import CheckpointError
+from hyperseg_core.model.pickle_scan import check_torch_file
 
 
 def _numpy_scalars() -> list[Any]:
@@ -40,6 +41,7 @@ def read_pickle(path: Path) -> Any:
     if not path.is_file():
         msg = f'No weights file at {path}.'
         raise FileNotFoundError(msg)
+    check_torch_file(path)
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location='cpu', weights_only=True)
@@ -52,8 +54,12 @@ def read_pickle(path: Path) -> Any:
             f'scalars{asked}. Loading never runs code from a file; save its state_dict alone.'
         )
         raise CheckpointError(msg) from err
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as err:
-        msg = f'{path} is not a readable torch file ({err}); download or copy it again.'
+    except Exception as err:  # damaged files make torch raise what it likes, with much advice
+        reason = ' '.join(str(err).split())[:120]
+        msg = (
+            f'{path} is not a readable torch file ({type(err).__name__}: {reason}); download or '
+            f'copy it again.'
+        )
         raise CheckpointError(msg) from err
 
 

@@ -1,8 +1,10 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Callable
 from pathlib import Path
 import pickle
 from typing import Any
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
 from hyperseg_core.model.published import PUBLISHED_PRESETS
+from hyperseg_core.model.tensor_files import read_tensors
 
 
 @pytest.fixture(scope='module')
@@ -122,3 +125,60 @@ def test_command_writes_a_checkpoint_that_loads(
     assert (logits.argmax(1).numpy() == camvid_s.labels).mean() >= 0.999
     assert run(['import-published', str(tmp_path / 'none.pth'), str(out)], create_app()) == 2
     assert 'No weights file at' in capsys.readouterr().err
+
+
+class _Memory:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytearray, (10**10,)
+
+
+def _torchscript(path: Path) -> None:
+    class Identity(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    torch.jit.trace(Identity(), torch.zeros(1)).save(str(path))
+
+
+def _legacy_cut(path: Path) -> None:
+    torch.save({'a': torch.zeros(300)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('a/data.pkl', b'\x80\x02}q\x00.')
+        archive.writestr('a/data/0', bytes(50_000_000))
+
+
+@pytest.mark.parametrize(
+    ('write', 'told'),
+    [
+        (_torchscript, 'TorchScript'),
+        (_legacy_cut, 'not a readable torch file'),
+        (_bomb, 'would unpack to 50,0'),
+        (lambda path: torch.save({'a': _Memory()}, path), 'raw memory'),
+        (
+            lambda path: torch.save({'a': _Memory()}, path, _use_new_zipfile_serialization=False),
+            'raw memory',
+        ),
+        (lambda path: path.write_bytes(b'\x80'), 'damaged'),
+        (lambda path: path.write_bytes(b''), 'not a readable torch file'),
+    ],
+)
+def test_files_that_are_no_state_are_refused_in_one_short_line(
+    write: Callable[[Path], None], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / 'x.pth'
+    write(path)
+    with pytest.raises(CheckpointError, match=told) as caught:
+        read_tensors(path)
+    assert len(str(caught.value)) < 500 + len(str(path))
+    assert 'weights_only' not in str(caught.value)
+
+
+def test_files_of_old_and_new_torch_are_read(tmp_path: Path) -> None:
+    for is_new in (True, False):
+        path = tmp_path / f'{is_new}.pth'
+        torch.save({'a': torch.ones(3)}, path, _use_new_zipfile_serialization=is_new)
+        assert read_tensors(path)['a'].tolist() == [1, 1, 1]
