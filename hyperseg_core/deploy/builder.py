@@ -46,10 +46,11 @@ class GraphBuilder:
     def __init__(self, float_type: FloatType) -> None:
         """Start with nothing; constants that are floats get `float_type`."""
         self.float_type: FloatType = float_type
-        self._nodes: list[onnx.NodeProto] = []
-        self._initializers: list[onnx.TensorProto] = []
-        self._inputs: list[onnx.ValueInfoProto] = []
-        self._outputs: list[onnx.ValueInfoProto] = []
+        # Filled in place: helper.make_graph and make_model would copy all weights once each.
+        self._model = onnx.ModelProto(ir_version=IR_VERSION, producer_name='hyperseg_ros')
+        self._model.opset_import.append(helper.make_opsetid('', OPSET))
+        self._graph = self._model.graph
+        self._graph.name = 'hyperseg'
         self._shared: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._numbers = itertools.count()
         self._scopes: list[str] = []
@@ -63,13 +64,13 @@ class GraphBuilder:
 
     def input(self, name: str, shape: Sequence[int], dtype: str) -> Value:
         """Declare an input of the graph."""
-        self._inputs.append(helper.make_tensor_value_info(name, _onnx_type(dtype), shape))
+        self._graph.input.append(helper.make_tensor_value_info(name, _onnx_type(dtype), shape))
         return Value(name, tuple(shape), dtype)
 
     def output(self, value: Value) -> None:
         """Declare an output of the graph."""
         info = helper.make_tensor_value_info(value.name, _onnx_type(value.dtype), value.shape)
-        self._outputs.append(info)
+        self._graph.output.append(info)
 
     def constant(
         self, array: NDArray[Any], *, name: str | None = None, dtype: str | None = None
@@ -90,7 +91,7 @@ class GraphBuilder:
         if name is None and key in self._shared and array.nbytes <= _SHARED_BYTES:
             return self._shared[key]
         value = Value(name or f'constant_{next(self._numbers)}', array.shape, array.dtype.name)
-        self._initializers.append(numpy_helper.from_array(array, value.name))
+        self._graph.initializer.append(numpy_helper.from_array(array, value.name))
         if name is None and array.nbytes <= _SHARED_BYTES:
             self._shared[key] = value
         return value
@@ -113,7 +114,7 @@ class GraphBuilder:
         node_name = '/'.join((*self._scopes, f'{op_type}_{next(self._numbers)}'))
         if names is None:
             names = [f'{node_name}:{index}' for index in range(len(shapes))]
-        self._nodes.append(
+        self._graph.node.append(
             helper.make_node(
                 op_type,
                 [value.name if value is not None else '' for value in inputs],
@@ -258,16 +259,9 @@ class GraphBuilder:
         )[0]  # fmt: skip
 
     def model(self, metadata: dict[str, str]) -> onnx.ModelProto:
-        """Return what was written."""
-        graph = helper.make_graph(
-            self._nodes, 'hyperseg', self._inputs, self._outputs, self._initializers
-        )
-        proto = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid('', OPSET)], producer_name='hyperseg_ros',
-            ir_version=IR_VERSION,
-        )  # fmt: skip
-        helper.set_model_props(proto, metadata)
-        return proto
+        """Return what was written, with metadata."""
+        helper.set_model_props(self._model, metadata)
+        return self._model
 
 
 def _onnx_type(dtype: str) -> int:
