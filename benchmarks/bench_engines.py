@@ -26,7 +26,7 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
 from hyperseg_core.commands.bench import timed
 from hyperseg_core.commands.hardware import describe_machine
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference.engines import FILE_ENGINES
 from hyperseg_core.inference.engines import EngineSpec
 from hyperseg_core.inference.export import export_onnx

@@ -10,7 +10,7 @@ import time
 
 from hyperseg_core import Segmenter
 from hyperseg_core.commands.hardware import describe_machine
-from hyperseg_core.data.drive import DriveScene
+from hyperseg_core.drive import DriveScene
 from hyperseg_ros.bags.labeller import LabelOptions
 from hyperseg_ros.bags.labelling import label_bag
 from hyperseg_ros.bags.make import bag_make_command

@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The eager network per preset: milliseconds, peak memory, parameters and MACs beside SPEC 1.
+"""The eager network per preset: milliseconds, peak memory, parameters and MACs.
 
 Weights are calibrated: batch norms have seen smooth images, so that no denormals slow the CPU.
 Every preset is measured in a process of its own, so that its peak memory is its own.
@@ -27,7 +27,7 @@ from hyperseg_core.commands.hardware import describe_machine
 from hyperseg_core.model.config import preset_names
 from hyperseg_core.model.hyperseg import HyperSeg
 
-# SPEC 1: millions of parameters, GMACs.
+# As published: millions of parameters, GMACs.
 PUBLISHED = {
     'vocsbd-l': (39.68, 7.83),
     'cityscapes-m': (10.31, 7.69),
@@ -114,7 +114,9 @@ def main() -> None:
         for found, expected in zip(
             (row['parameters_m'], row['gmacs']), PUBLISHED.get(row['preset'], ()), strict=False
         ):
-            assert abs(found / expected - 1) < 0.01, f'{row["preset"]}: {found}, SPEC {expected}'
+            assert abs(found / expected - 1) < 0.01, (
+                f'{row["preset"]}: {found}, published {expected}'
+            )
     machine = ', '.join(f'{key} {value}' for key, value in describe_machine().items())
     text = (
         f'{render(rows)}\n\nEager, batch 1, {options.runs} runs, calibrated weights; {machine}.\n'

@@ -32,6 +32,8 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.qos import qos_profile_sensor_data
 
+from hyperseg_ros.process.transport import transport_environment
+
 _RELIABLE = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _HD = (720, 1280)
@@ -49,8 +51,8 @@ this time and another one is started."""
 def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
     """Be the node, with an engine that sleeps and answers."""
     from hyperseg_core.inference.segmenter import Segmentation
-    from hyperseg_ros.node_process import run_node
-    from hyperseg_ros.segmenter_node import SegmenterNode
+    from hyperseg_ros.node.segmenter_node import SegmenterNode
+    from hyperseg_ros.process.running import run_node
 
     class FixedTime:
         spec = f'fixed {1000 * delay_s:.0f} ms'
@@ -87,8 +89,8 @@ def run_echo(camera: str) -> None:
     """Be the bare round trip: every image is answered by a mask of its size."""
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
-    from hyperseg_ros.node_process import run_node
+    from hyperseg_ros.messages.encoding import fill_image
+    from hyperseg_ros.process.running import run_node
 
     class Echo(Node):
         def __init__(self) -> None:
@@ -110,8 +112,8 @@ def run_cameras(names: list[str], size: tuple[int, int]) -> None:
     """
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
-    from hyperseg_ros.node_process import leave_graph
+    from hyperseg_ros.messages.encoding import fill_image
+    from hyperseg_ros.process.leaving import leave_graph
 
     rclpy.init(args=[])
     node = Node('cameras')
@@ -157,7 +159,7 @@ def run_segmenter() -> None:
 
 def street(size: tuple[int, int]) -> list[Any]:
     """Return some frames of a drive."""
-    from hyperseg_core.data.drive.scene import DriveScene
+    from hyperseg_core.drive.scene import DriveScene
 
     scene = DriveScene(5, height=size[0], width=size[1])
     return [scene.frame(moment / 2).image for moment in range(8)]
@@ -289,7 +291,7 @@ def helper(listener: Listener, *arguments: str) -> Iterator[Helper]:
 @contextlib.contextmanager
 def real_node(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the node as users do."""
-    command = [sys.executable, '-m', 'hyperseg_ros.segmenter_node', '--ros-args', *arguments]
+    command = [sys.executable, '-m', 'hyperseg_ros.node.segmenter_node', '--ros-args', *arguments]
     child = subprocess.Popen(command)
     try:
         yield child
@@ -492,7 +494,7 @@ def cycles(options: argparse.Namespace) -> dict[str, Any]:
     from lifecycle_msgs.srv import ChangeState
     from sensor_msgs.msg import Image
 
-    from hyperseg_ros.conversions import fill_image
+    from hyperseg_ros.messages.encoding import fill_image
 
     listener = Listener(['/segmenter/mask'])
     taken = listener.masks['/segmenter/mask']
@@ -558,7 +560,7 @@ _BENCHMARKS = {
 
 def main() -> None:
     """Measure what is asked for."""
-    os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+    os.environ.update(transport_environment())
     if '--role' in sys.argv:
         role, *rest = sys.argv[sys.argv.index('--role') + 1 :]
         if role == 'echo':

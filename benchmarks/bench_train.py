@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One training step of a preset, beside the same step with SPEC's definitions written plainly.
+"""One training step of a preset, beside the same step with the definitions written plainly.
 
 Plainly: `plain.PlainHyperSeg` (every dynamic convolution a grouped one with computed kernels), a
 loss that loops over the images and sorts all their pixels, contiguous layout. Both steps start
@@ -29,7 +29,7 @@ from hyperseg_core.training.losses import bootstrapped_cross_entropy
 
 
 def plain_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute the bootstrapped cross-entropy as SPEC 6 has it: image by image, all sorted."""
+    """Compute the bootstrapped cross-entropy as published: image by image, all sorted."""
     means = []
     for image, truth in zip(logits, labels, strict=True):
         pixels = functional.cross_entropy(

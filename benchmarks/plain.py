@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""HyperSeg written plainly after SPEC: the baseline that benchmarks compare with.
+"""HyperSeg written plainly after its definitions: the baseline that benchmarks compare with.
 
 Batch norms as they are, every dynamic convolution a grouped convolution with computed kernels,
 halos by unfolding, normalisation and argmax outside the network. It shares the weights of a

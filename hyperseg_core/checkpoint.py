@@ -3,7 +3,9 @@
 """Checkpoints: one safetensors file that says everything about the network in it.
 
 The header holds, as JSON strings: format version, model configuration, labels with colours,
-preprocessing, provenance and scores, and a digest over all of it and the tensors.
+preprocessing, provenance and scores, and a digest over all of it and the tensors. Beside the
+network's tensors lie the frames that engines are checked with (`stored_frames`); files of format
+version 1 have none. Only the network itself, built when it is asked for, needs PyTorch.
 """
 
 from collections.abc import Callable
@@ -11,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
+import warnings
 import weakref
 
 import numpy as np
@@ -25,16 +28,23 @@ from safetensors.numpy import save
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
+from hyperseg_core.stored_frames import PREFIX
+from hyperseg_core.stored_frames import StoredFrame
+from hyperseg_core.stored_frames import answered_frames
+from hyperseg_core.stored_frames import decode_frames
+from hyperseg_core.stored_frames import encode_frames
 
 if TYPE_CHECKING:  # what a robot needs of a checkpoint, with its engine built, is no PyTorch
     from hyperseg_core.model.hyperseg import HyperSeg
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE_VERSIONS = ('1', '2')
 _FORMAT = 'hyperseg-checkpoint'
 _JSON_KEYS = ('model', 'labels', 'preprocessing', 'provenance', 'scores')
 
@@ -44,23 +54,29 @@ class Checkpoint:
     """A network and what is known about it."""
 
     config: ModelConfig
-    labels: LabelSet
+    label_set: LabelSet
     provenance: Mapping[str, Any]
     """Source, licence, data, recipe, revision, date."""
     scores: Mapping[str, Any]
     """Scores by the split they were measured on."""
     digest: str
     """SHA-256 over metadata and tensors, hexadecimal."""
-    network: Callable[[], 'HyperSeg']
-    """Gives the network; `model` calls it."""
+    contents: 'Contents'
+    """Where the network comes from."""
 
     @classmethod
     def of_model(cls, model: 'HyperSeg', labels: LabelSet, *, digest: str) -> 'Checkpoint':
         """Return a checkpoint of a network that no file holds, under a digest of one's own."""
         return cls(
-            config=model.config, labels=labels, provenance={}, scores={}, digest=digest,
-            network=lambda: model,
+            config=model.config, label_set=labels, provenance={}, scores={}, digest=digest,
+            contents=_ModelContents(model, labels),
         )  # fmt: skip
+
+    @property
+    def labels(self) -> LabelSet:
+        """The label set, under its old name."""
+        warnings.warn('Use `label_set`.', DeprecationWarning, stacklevel=2)
+        return self.label_set
 
     @property
     def model(self) -> 'HyperSeg':
@@ -73,12 +89,41 @@ class Checkpoint:
             CheckpointError: If the file is gone, no longer what it was, or does not fit the
                 network that it describes.
         """
-        return self.network()
+        return self.contents.network()
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Read the network's tensors by name, float32 or float16, without PyTorch.
+
+        Raises:
+            CheckpointError: If the file is gone or no longer what it was.
+        """
+        return self.contents.tensors()
+
+    def frames(self) -> tuple[StoredFrame, ...]:
+        """Read the frames that engines are checked with; old files have none.
+
+        Raises:
+            CheckpointError: If the file is gone, no longer what it was, or damaged.
+        """
+        return self.contents.frames()
 
     @property
     def void_outputs(self) -> int:
         """Number of outputs beyond the label set: void, published as unlabelled."""
-        return self.config.num_classes - len(self.labels)
+        return self.config.num_classes - len(self.label_set)
+
+
+class Contents(Protocol):
+    """Gives a checkpoint's network, again whenever it is asked."""
+
+    def network(self) -> 'HyperSeg':
+        """Return the network in evaluation mode, float32, on the CPU."""
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return its tensors by name."""
+
+    def frames(self) -> tuple[StoredFrame, ...]:
+        """Return the frames that engines are checked with."""
 
 
 def check_labels(num_classes: int, labels: LabelSet) -> None:
@@ -115,21 +160,19 @@ def save_checkpoint(
         scores: Scores by split.
         half: Store float16 instead of float32.
 
+    The frames that engines are checked with are rendered and answered here.
+
     Raises:
         ConfigError: If labels and network do not fit, or the network was fused.
     """
     path = Path(path)
     check_labels(model.config.num_classes, labels)
-    state = {
-        key: value.detach().cpu().contiguous().numpy()
-        for key, value in model.state_dict().items()
-        if not key.endswith('num_batches_tracked')
-    }
-    if 'backbone.bn1.weight' not in state:
-        msg = 'The network was fused, which cannot be undone; save it before `fuse()`.'
-        raise ConfigError(msg)
-    if half:
-        state = {key: value.astype(np.float16) for key, value in state.items()}
+    from hyperseg_core.model.state import arrays_of
+    from hyperseg_core.model.state import model_of
+
+    state = arrays_of(model, half=half)
+    answering = model_of(model.config, state, origin=str(path)) if half else model
+    state |= encode_frames(answered_frames(answering, labels))
     config = model.config
     described = {
         'model': config.to_dict(),
@@ -148,20 +191,6 @@ def save_checkpoint(
     metadata['digest'] = digest(state, metadata)
     write_atomically(path, save(state, metadata))
     return path
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it: a full disk leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with temporary.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def digest(state: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
@@ -213,39 +242,61 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
     check_labels(config.num_classes, labels)
     return Checkpoint(
         config=config,
-        labels=labels,
+        label_set=labels,
         provenance=parts['provenance'],
         scores=parts['scores'],
         digest=metadata['digest'],
-        network=_NetworkInFile(path, config, metadata['digest']),
+        contents=_FileContents(path, config, metadata['digest']),
     )
 
 
-class _NetworkInFile:
-    """Reads the network again whenever the last one that it gave is gone."""
+class _ModelContents:
+    """A network in memory."""
+
+    def __init__(self, model: 'HyperSeg', labels: LabelSet) -> None:
+        self._model, self._labels = model, labels
+
+    def network(self) -> 'HyperSeg':
+        return self._model
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        from hyperseg_core.model.state import arrays_of
+
+        return arrays_of(self._model)
+
+    def frames(self) -> tuple[StoredFrame, ...]:
+        return answered_frames(self._model, self._labels)
+
+
+class _FileContents:
+    """A file, read again whenever something of it is asked for; a network that is used is kept."""
 
     def __init__(self, path: Path, config: ModelConfig, file_digest: str) -> None:
         self._path, self._config, self._digest = path, config, file_digest
         self._last: Callable[[], HyperSeg | None] = lambda: None
 
-    def __call__(self) -> 'HyperSeg':
-        import torch
-
-        from hyperseg_core.model.hyperseg import build_model
-
+    def network(self) -> 'HyperSeg':
         model = self._last()
         if model is None:
-            metadata, state = _read(self._path)
-            if metadata['digest'] != self._digest:
-                msg = f'{self._path} was replaced by another checkpoint meanwhile; load it anew.'
-                raise CheckpointError(msg)
-            model = build_model(self._config).eval()
-            own = model.state_dict()
-            _check_fit(self._path, {k: tuple(v.shape) for k, v in own.items()}, state)
-            for key, value in state.items():
-                own[key].copy_(torch.from_numpy(value))
+            from hyperseg_core.model.state import model_of
+
+            model = model_of(self._config, self.tensors(), origin=str(self._path))
             self._last = weakref.ref(model)
         return model
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {key: value for key, value in self._read().items() if not key.startswith(PREFIX)}
+
+    def frames(self) -> tuple[StoredFrame, ...]:
+        state = self._read()
+        return decode_frames({key: v for key, v in state.items() if key.startswith(PREFIX)})
+
+    def _read(self) -> dict[str, NDArray[Any]]:
+        metadata, state = _read(self._path)
+        if metadata['digest'] != self._digest:
+            msg = f'{self._path} was replaced by another checkpoint meanwhile; load it anew.'
+            raise CheckpointError(msg)
+        return state
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
@@ -258,7 +309,12 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         with safe_open(path, framework='np') as file:
             metadata = dict(file.metadata() or {})
             _check_header(path, metadata)
-            types = {file.get_slice(key).get_dtype() for key in file.keys()} - {'F32', 'F16'}
+            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}
+            types = {
+                kind
+                for key, kind in kinds.items()
+                if kind not in ({'U8'} if key.startswith(PREFIX) else {'F32', 'F16'})
+            }
             if types:
                 msg = (
                     f'{path} holds tensors of type {", ".join(sorted(types))}, expected F32 or '
@@ -289,33 +345,14 @@ def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
         )
         raise CheckpointError(msg)
     version = metadata.get('format_version')
-    if version != str(FORMAT_VERSION):
+    if version not in _READABLE_VERSIONS:
         msg = (
-            f'{path} has format version {version}, but this release reads version '
-            f'{FORMAT_VERSION}; install the release of hyperseg_ros that wrote it.'
+            f'{path} has format version {version}, but this release reads '
+            f'{" and ".join(_READABLE_VERSIONS)}; install the release of hyperseg_ros that wrote '
+            f'it.'
         )
         raise CheckpointError(msg)
     missing = [key for key in (*_JSON_KEYS, 'digest') if key not in metadata]
     if missing:
         msg = f'{path} lacks the metadata {", ".join(missing)}; export it again.'
         raise CheckpointError(msg)
-
-
-def _check_fit(
-    path: Path, network: Mapping[str, tuple[int, ...]], state: Mapping[str, NDArray[Any]]
-) -> None:
-    own = {key: shape for key, shape in network.items() if not key.endswith('num_batches_tracked')}
-    missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    if missing or unexpected:
-        msg = (
-            f'{path} does not fit the network that it describes: {len(missing)} missing '
-            f'{missing[:5]}, {len(unexpected)} unexpected {unexpected[:5]}. Export it again.'
-        )
-        raise CheckpointError(msg)
-    for key, shape in own.items():
-        if shape != state[key].shape:
-            msg = (
-                f'{path}: {key} has shape {state[key].shape}, but the network that it describes '
-                f'needs {shape}. Export it again.'
-            )
-            raise CheckpointError(msg)

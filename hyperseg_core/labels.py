@@ -19,6 +19,9 @@ from hyperseg_core.resources import resource_names
 IGNORE_ID = 255
 """Unlabelled: the value that vision_msgs/LabelInfo reserves for uint8 masks."""
 
+SourceLabel = int | tuple[int, int, int]
+"""What stands in a data set's own label files: an id, or a colour (RGB)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelClass:
@@ -27,8 +30,17 @@ class LabelClass:
     name: str
     colour: tuple[int, int, int]
     """RGB, 0 to 255."""
-    source: int | None = None
-    """Its id in the data set's own label files, where that differs."""
+    source: tuple[SourceLabel, ...] | None = None
+    """Its ids or colours in the data set's own label files, where they differ; many may be one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelUnion:
+    """What a coarser data set knows of a pixel: that it is one of some classes."""
+
+    classes: tuple[str, ...]
+    source: tuple[SourceLabel, ...]
+    """Ids or colours in the data set's own label files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +51,12 @@ class LabelSet:
     classes: tuple[LabelClass, ...]
     groups: Mapping[str, tuple[str, ...]]
     """Names of groups of classes: `drivable`, `vulnerable`, `obstacle`."""
+    unions: tuple[LabelUnion, ...] = ()
+    """Labels of the data set that stand for one of several classes; truth only, never predicted.
+    Loaded labels have the ids after the classes' for them."""
 
     def __post_init__(self) -> None:
-        """Check that names are unique, colours are bytes and groups name classes.
+        """Check that names are unique, colours are bytes, and groups and unions name classes.
 
         Raises:
             ConfigError: If not.
@@ -62,6 +77,39 @@ class LabelSet:
                     f'classes are: {", ".join(names)}.'
                 )
                 raise ConfigError(msg)
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Check that unions name classes, and that nothing in label files means two things."""
+        if len(self) + len(self.unions) > IGNORE_ID:
+            msg = f'Label set {self.name!r} has more than {IGNORE_ID} classes and unions.'
+            raise ConfigError(msg)
+        for union in self.unions:
+            unknown = [name for name in union.classes if name not in self.names]
+            if unknown or len(union.classes) < 2:
+                msg = (
+                    f'A union of label set {self.name!r} names {list(union.classes)}; it needs '
+                    f'two or more of the classes: {", ".join(self.names)}.'
+                )
+                raise ConfigError(msg)
+        owners: dict[SourceLabel, str] = {}
+        for meaning, sources in self._sources():
+            for source in sources:
+                if source in owners:
+                    msg = (
+                        f'Label set {self.name!r} maps {source} of the data set to '
+                        f'{owners[source]!r} and to {meaning!r}; it can mean only one of them.'
+                    )
+                    raise ConfigError(msg)
+                owners[source] = meaning
+
+    def _sources(self) -> list[tuple[str, tuple[SourceLabel, ...]]]:
+        """Return what each id, those of the unions last, is in the data set's own files."""
+        classes = [
+            (item.name, (index,) if item.source is None else item.source)
+            for index, item in enumerate(self.classes)
+        ]
+        return classes + [(' or '.join(item.classes), item.source) for item in self.unions]
 
     def __len__(self) -> int:
         """Return the number of classes."""
@@ -98,19 +146,38 @@ class LabelSet:
     def source_lookup(self) -> NDArray[np.uint8]:
         """Return the table from the data set's own ids to ours, (256,); the rest is 255."""
         table = np.full(256, IGNORE_ID, np.uint8)
-        for index, item in enumerate(self.classes):
-            table[index if item.source is None else item.source] = index
+        for index, (_, sources) in enumerate(self._sources()):
+            table[[source for source in sources if isinstance(source, int)]] = index
         return table
+
+    def source_colours(self) -> dict[tuple[int, int, int], int]:
+        """Return our id of each colour in the data set's own files: the classes' and `source`."""
+        ids = {item.colour: index for index, item in enumerate(self.classes)}
+        for index, (_, sources) in enumerate(self._sources()):
+            ids |= {source: index for source in sources if not isinstance(source, int)}
+        return ids
+
+    def union_members(self) -> NDArray[np.bool_]:
+        """Return which classes each union stands for, (number of unions, number of classes)."""
+        members = np.zeros((len(self.unions), len(self)), np.bool_)
+        for row, union in zip(members, self.unions, strict=True):
+            row[[self.names.index(name) for name in union.classes]] = True
+        return members
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` reads back."""
         classes = [
             {'name': item.name, 'colour': list(item.colour)}
-            | ({} if item.source is None else {'source': item.source})
+            | ({} if item.source is None else {'source': _plain_source(item.source)})
             for item in self.classes
         ]
         groups = {group: list(members) for group, members in self.groups.items()}
-        return {'name': self.name, 'classes': classes, 'groups': groups}
+        unions = [
+            {'classes': list(item.classes), 'source': _plain_source(item.source)}
+            for item in self.unions
+        ]
+        plain = {'name': self.name, 'classes': classes, 'groups': groups}
+        return plain | ({'unions': unions} if unions else {})
 
     @staticmethod
     def from_dict(data: object, *, origin: str = 'label set') -> 'LabelSet':
@@ -123,16 +190,67 @@ class LabelSet:
             msg = f'{origin} must be a mapping, not {type(data).__name__}.'
             raise ConfigError(msg)
         missing = {'name', 'classes'} - set(data)
-        unknown = set(data) - {'name', 'classes', 'groups'}
-        if missing or unknown or not isinstance(data['classes'], list):
-            msg = f'{origin} needs `name` and a list `classes`, and may have `groups`.'
+        unknown = set(data) - {'name', 'classes', 'groups', 'unions'}
+        lists: list[Any] = [data.get('classes'), data.get('unions') or []]
+        if missing or unknown or not all(isinstance(item, list) for item in lists):
+            msg = (
+                f'{origin} needs `name` and a list `classes`, and may have `groups` and a list '
+                f'`unions`.'
+            )
             raise ConfigError(msg)
-        classes = tuple(
-            build_dataclass(LabelClass, item, origin=origin, prefix=f'classes.{index}.')
-            for index, item in enumerate(data['classes'])
+        classes, unions = (
+            tuple(
+                build_dataclass(
+                    kind, _with_source(item, origin), origin=origin, prefix=f'{key}.{index}.'
+                )
+                for index, item in enumerate(items)
+            )
+            for key, kind, items in zip(
+                ('classes', 'unions'), (LabelClass, LabelUnion), lists, strict=True
+            )
         )
         groups = {str(k): tuple(map(str, v)) for k, v in dict(data.get('groups') or {}).items()}
-        return LabelSet(name=str(data['name']), classes=classes, groups=groups)
+        return LabelSet(name=str(data['name']), classes=classes, groups=groups, unions=unions)
+
+
+def _plain_source(sources: tuple[SourceLabel, ...]) -> object:
+    plain = [item if isinstance(item, int) else list(item) for item in sources]
+    return plain[0] if len(plain) == 1 and isinstance(plain[0], int) else plain
+
+
+def _with_source(item: object, origin: str) -> object:
+    """Bring `source` of a class, an id or a list of ids and colours, to a tuple."""
+    if not isinstance(item, Mapping) or item.get('source') is None:
+        return item
+    name = item.get('name', item.get('classes'))
+    return {**item, 'source': as_sources(item['source'], f'{origin}: `source` of {name!r}')}
+
+
+def as_sources(source: object, origin: str) -> tuple[SourceLabel, ...]:
+    """Check what stands in label files: an id, or a list of ids and colours.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    found: tuple[Any, ...] = tuple(
+        tuple(entry) if isinstance(entry, list) else entry
+        for entry in (source if isinstance(source, list) else [source])
+    )
+    if not all(_is_byte(entry) or _is_colour(entry) for entry in found):
+        msg = (
+            f'{origin} is {source!r}, expected an id from 0 to 255, or a list of ids and colours '
+            f'([R, G, B]).'
+        )
+        raise ConfigError(msg)
+    return found
+
+
+def _is_byte(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= IGNORE_ID
+
+
+def _is_colour(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and all(map(_is_byte, value))
 
 
 def load_labels(name_or_path: str | Path) -> LabelSet:

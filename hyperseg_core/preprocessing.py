@@ -3,7 +3,8 @@
 """From a frame to the network's input: the one policy of sizes.
 
 Training, evaluation and inference share it: a frame is stretched to the network's size and the
-logits are brought back bilinearly to the frame's size before the argmax (SPEC 6).
+logits are brought back bilinearly to the frame's size before the argmax
+(docs/published-differences.md: evaluation).
 """
 
 import numpy as np

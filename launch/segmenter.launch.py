@@ -2,24 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """One camera: ros2 launch hyperseg_ros segmenter.launch.py image:=/camera/image_raw."""
 
+import os
+
 from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import OpaqueFunction
-from launch.actions import SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 _FROM_FILE = '; empty: as in params_file.'
+_CHOSEN = (
+    'FASTDDS_BUILTIN_TRANSPORTS',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+)
+"""Variables by which a user chooses a transport; then ours is not set."""
 
 
 def create_node(context: LaunchContext) -> list[LifecycleNode]:
     """Create the node; only arguments that were given override the parameter file."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in ('checkpoint', 'engine')}
-    overrides = {name: value for name, value in given.items() if value}
+    names = ('checkpoint', 'engine', 'autostart', 'cameras')
+    given = {name: LaunchConfiguration(name).perform(context) for name in names}
+    overrides = {name: yaml.safe_load(value) for name, value in given.items() if value}
+    remappings = [
+        (name, topic)
+        for name in ('image', 'camera_info')
+        if (topic := LaunchConfiguration(name).perform(context))
+    ]
     return [
         LifecycleNode(
             package='hyperseg_ros',
@@ -30,14 +43,26 @@ def create_node(context: LaunchContext) -> list[LifecycleNode]:
                 LaunchConfiguration('params_file'),
                 {**overrides, 'use_sim_time': LaunchConfiguration('use_sim_time')},
             ],
-            remappings=[
-                ('image', LaunchConfiguration('image')),
-                ('camera_info', LaunchConfiguration('camera_info')),
-            ],
+            remappings=remappings,
             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+            additional_env=transport_environment(context),
             output='screen',
         )
     ]
+
+
+def transport_environment(context: LaunchContext) -> dict[str, str]:
+    """Return the variables of the transport that was asked for."""
+    transport = LaunchConfiguration('transport').perform(context)
+    if transport == 'large_data':
+        return {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'}
+    if transport == 'default' or any(os.environ.get(name) for name in _CHOSEN):
+        return {}
+    share = FindPackageShare('hyperseg_ros')
+    profile = PathJoinSubstitution([share, 'config', 'fastdds.xml']).perform(context)
+    # Before Kilted the variable had another name; Kilted warns of that.
+    is_old = os.environ.get('ROS_DISTRO') in {'humble', 'iron', 'jazzy'}
+    return dict.fromkeys(_CHOSEN[1 : 3 if is_old else 2], profile)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -48,7 +73,9 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument('image', default_value='image', description='Image topic.'),
             DeclareLaunchArgument(
-                'camera_info', default_value='camera_info', description='CameraInfo topic.'
+                'camera_info',
+                default_value='',
+                description='CameraInfo topic; empty: beside the image topic.',
             ),
             DeclareLaunchArgument(
                 'checkpoint',
@@ -62,6 +89,17 @@ def generate_launch_description() -> LaunchDescription:
                 choices=['', 'auto', 'tensorrt', 'onnxruntime', 'openvino', 'torch'],
             ),
             DeclareLaunchArgument(
+                'cameras',
+                default_value='',
+                description=f'Names of several cameras, [front, rear]{_FROM_FILE}',
+            ),
+            DeclareLaunchArgument(
+                'autostart',
+                default_value='',
+                description=f'Configure and activate without being asked{_FROM_FILE}',
+                choices=['', 'true', 'false'],
+            ),
+            DeclareLaunchArgument(
                 'params_file', default_value=default_parameters, description='Parameter YAML.'
             ),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace.'),
@@ -69,10 +107,11 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'use_sim_time', default_value='false', description='Take the time from /clock.'
             ),
-            # Fast DDS's default transport loses large messages between processes.
-            SetEnvironmentVariable(
-                'FASTDDS_BUILTIN_TRANSPORTS',
-                EnvironmentVariable('FASTDDS_BUILTIN_TRANSPORTS', default_value='LARGE_DATA'),
+            DeclareLaunchArgument(
+                'transport',
+                default_value='shared_memory',
+                description='Fast DDS: shared memory with room for images, its default, or TCP.',
+                choices=['shared_memory', 'default', 'large_data'],
             ),
             OpaqueFunction(function=create_node),
         ]

@@ -12,7 +12,6 @@ from hyperseg_core import save_checkpoint
 
 # Message fields are only checked where this is set; a wrong type then fails here, not on a robot.
 os.environ.setdefault('ROS_PYTHON_CHECK_FIELDS', '1')
-os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -29,5 +29,5 @@ def annotate_command(
         known[f'{report["data"]} {report["split"]}'] = report
     provenance = dict(loaded.provenance) | ({'licence': licence} if licence else {})
     save_checkpoint(
-        out, loaded.model, loaded.labels, provenance=provenance, scores=known, half=True
+        out, loaded.model, loaded.label_set, provenance=provenance, scores=known, half=True
     )

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
-from hyperseg_core.checkpoint import write_atomically
 from hyperseg_core.commands.hardware import describe_machine
-from hyperseg_core.data.drive.scene import DriveScene
+from hyperseg_core.commands.options import ImageSize
+from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.segmenter import Segmenter
-from hyperseg_core.inference.selection import this_machine
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 
@@ -33,8 +34,8 @@ _COMBINATIONS = (
 
 def bench_command(
     checkpoint: str = 'default',
-    frame_size: tuple[int, int] = (480, 640),
-    size: tuple[int, int] | None = None,
+    frame_size: ImageSize = (480, 640),
+    size: ImageSize | None = None,
     runs: int = 50,
     output: Path | None = None,
 ) -> None:
@@ -58,7 +59,7 @@ def bench_command(
         except HyperSegError as error:
             _logger.info('Skipped %s %s: %s', engine, precision, error)
             continue
-        found = segmenter(frame).labels
+        found = segmenter(frame).class_ids
         expected = found if expected is None else expected
         network = network_size(frame_size, loaded.config, size)
         whole = timed(functools.partial(segmenter, frame), runs)

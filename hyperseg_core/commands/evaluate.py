@@ -12,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from hyperseg_core.checkpoint import write_atomically
+from hyperseg_core.commands.options import Device
+from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
-from hyperseg_core.data.cityscapes import submission_ids
-from hyperseg_core.data.cityscapes import submission_name
-from hyperseg_core.data.samples import FilePairs
-from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.datasets.cityscapes import submission_ids
+from hyperseg_core.data.datasets.cityscapes import submission_name
+from hyperseg_core.data.pairs import FilePairs
+from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import boundary_confusion
-from hyperseg_core.evaluation import confusion_matrix
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import boundary_confusion
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.render import confusion_image
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import overlay
@@ -39,9 +41,9 @@ def evaluate_command(
     root: str = '.',
     split: str = 'val',
     engine: str = 'torch',
-    device: str = 'auto',
+    device: Device = 'auto',
     precision: str = 'f32',
-    size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
     output: Path | None = None,
     also_with_void: bool = False,
     limit: int | None = None,
@@ -71,7 +73,7 @@ def evaluate_command(
         raise ConfigError(msg)
     source = open_data(SourceConfig(kind=data, split=split, root=root))
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
-    labels = segmenter.labels
+    labels = segmenter.label_set
     if labels.names != source.labels.names:
         msg = (
             f'Checkpoint {checkpoint!r} knows {len(labels)} classes ({labels.name}) but {data} '
@@ -84,7 +86,7 @@ def evaluate_command(
     per_image = []
     for index in track(range(count), description='evaluating'):
         image, truth = source.load(index)
-        ids = segmenter(image).labels
+        ids = segmenter(image).class_ids
         if submission is not None:
             _write_submission(submission, source, index, ids)
         matrix = confusion_matrix(truth, ids, len(labels))
@@ -163,12 +165,12 @@ def _write(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / 'scores.json', json.dumps(report, indent=2).encode())
-    write_png(output / 'confusion.png', confusion_image(matrix, segmenter.labels))
+    write_png(output / 'confusion.png', confusion_image(matrix, segmenter.label_set))
     for name, chosen in (('worst', ranked[:_SHOWN]), ('best', ranked[-_SHOWN:])):
         tiles, captions = [], []
         for score, index in chosen:
             image, _ = source.load(index)
-            tiles.append(overlay(image, segmenter(image).labels, segmenter.labels))
+            tiles.append(overlay(image, segmenter(image).class_ids, segmenter.label_set))
             captions.append(f'{Path(source.name(index).split()[0]).stem} {score:.3f}')
         write_png(output / f'{name}.png', contact_sheet(tiles, captions))
     _logger.info('Wrote scores.json, confusion.png, worst.png and best.png to %s.', output)

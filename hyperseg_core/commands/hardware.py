@@ -5,7 +5,8 @@
 from importlib import metadata
 import platform
 
-from hyperseg_core.inference.engines import cpu_threads
+from hyperseg_core.inference.machine import cpu_threads
+from hyperseg_core.inference.machine import processor_name
 
 
 def describe_machine() -> dict[str, str]:
@@ -17,17 +18,8 @@ def describe_machine() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[name] = 'not installed'
     return {
-        'processor': _processor(),
+        'processor': processor_name(),
         'threads': str(cpu_threads()),
         'python': platform.python_version(),
         **versions,
     }
-
-
-def _processor() -> str:
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as file:
-            lines = [line for line in file if line.startswith('model name')]
-    except OSError:
-        return platform.machine()
-    return lines[0].partition(':')[2].strip() if lines else platform.machine()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.labels import load_labels
-from hyperseg_core.published import import_published
+from hyperseg_core.model.published import import_published
 
 _logger = logging.getLogger(__name__)
 _LABELS = {'camvid': 'camvid', 'cityscapes': 'cityscapes', 'vocsbd': 'voc'}

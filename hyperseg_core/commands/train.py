@@ -2,43 +2,86 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg train`: a recipe in YAML, any of its keys on the command line."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+from typing import Any
 
-from jsonargparse import ArgumentParser
+from cyclopts import Parameter
 import yaml
 
-from hyperseg_core.checkpoint import write_atomically
-from hyperseg_core.errors import HyperSegError
+from hyperseg_core.errors import ConfigError
+from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.model.config import build_dataclass
+from hyperseg_core.resources import read_yaml
 
 
-def train_command(arguments: list[str]) -> int:
-    """Read the recipe and run it; exports the weights when it is done."""
-    try:
-        from hyperseg_core.training.config import TrainConfig
-        from hyperseg_core.training.export import export_run
-        from hyperseg_core.training.run import train
-    except ImportError as err:
-        msg = f"Training needs {err.name}: `pip install 'hyperseg_ros[train]'`."
-        raise HyperSegError(msg) from err
-    parser = ArgumentParser(prog='hyperseg train', description='Train a network by a recipe.')
-    parser.add_argument('--config', action='config', help='The recipe, a YAML file.')
-    parser.add_argument(
-        '--resume', type=bool, default=False, help='Go on from last.ckpt in the output folder.'
-    )
-    parser.add_class_arguments(TrainConfig)
-    parsed = parser.instantiate_classes(parser.parse_args(arguments))
-    options = {
-        key: value for key, value in vars(parsed).items() if key not in {'config', 'resume'}
-    }
-    config = TrainConfig(**options)
-    write_atomically(
-        Path(config.output) / 'config.yaml',
-        yaml.safe_dump(_plain(asdict(config)), sort_keys=False).encode(),
-    )
-    train(config, resume=parsed.resume)
-    export_run(Path(config.output), config)
+def train_command(
+    *changes: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    config: Path,
+    resume: bool = False,
+) -> int:
+    """Run a recipe and export the weights when it is done.
+
+    Args:
+        changes: Keys of the recipe with other values: `--trainer.epochs 3`, or a whole part as
+            JSON: `--data '{"train": [{"kind": "folder", "root": "my.yaml"}]}'`.
+        config: The recipe, a YAML file.
+        resume: Go on from last.ckpt in the output folder.
+    """
+    from hyperseg_core.training.config import TrainConfig
+    from hyperseg_core.training.export import export_run
+    from hyperseg_core.training.run import train
+
+    data = read_yaml(config)
+    if not isinstance(data, dict):
+        msg = f'{config} must hold a mapping, the recipe, not {type(data).__name__}.'
+        raise ConfigError(msg)
+    recipe: TrainConfig = build_dataclass(TrainConfig, changed(data, changes), origin=str(config))
+    plain = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
+    write_atomically(Path(recipe.output) / 'config.yaml', plain.encode())
+    train(recipe, resume=resume)
+    export_run(Path(recipe.output), recipe)
     return 0
+
+
+def changed(data: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return a recipe's plain data with values put in place: `--key.key value`, or `=value`.
+
+    Raises:
+        ConfigError: If the words are no such pairs, or a value is no YAML.
+    """
+    result = _copied(data)
+    words = [part for word in changes for part in _split(word)]
+    names, values = words[::2], words[1::2]
+    if len(names) != len(values) or not all(name.startswith('--') for name in names):
+        msg = f'Expected keys of the recipe with values, `--trainer.epochs 3`, not {words}.'
+        raise ConfigError(msg)
+    for name, text in zip(names, values, strict=True):
+        *path, last = name.removeprefix('--').replace('-', '_').split('.')
+        place = result
+        for key in path:
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
+                msg = f'{name}: {key!r} of the recipe has no keys.'
+                raise ConfigError(msg)
+            place = inner
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as err:
+            msg = f'{name}: {text!r} is no value ({err}).'
+            raise ConfigError(msg) from err
+    return result
+
+
+def _split(word: str) -> list[str]:
+    name, separator, value = word.partition('=')
+    return [name, value] if separator and name.startswith('--') else [word]
+
+
+def _copied(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copied(item) if isinstance(item, dict) else item for key, item in data.items()}
 
 
 def _plain(value: object) -> object:

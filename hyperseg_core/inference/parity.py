@@ -1,62 +1,88 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The gate before an engine's first use: it must agree with PyTorch on stored frames."""
+"""The gate before an engine's first use: it must give the answers that are known.
 
+A checkpoint carries two frames and what PyTorch made of them in float32 (`stored_frames`). An
+engine in float32 must give these at the network's own size. Any other precision is compared with
+the float32 engine of the same library at the size that is wanted. No PyTorch is needed.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hyperseg_core.data.drive.scene import DriveScene
 from hyperseg_core.errors import EngineError
-from hyperseg_core.inference.engines import Engine
-from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.graph import DeployableGraph
-from hyperseg_core.inference.torch_engine import TorchEngine
-from hyperseg_core.preprocessing import Size
+from hyperseg_core.inference.engine import Bytes
+from hyperseg_core.inference.engine import Engine
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import Precision
+from hyperseg_core.inference.engine import Task
+from hyperseg_core.preprocessing import resize_frame
+from hyperseg_core.stored_frames import rendered_images
 
-MIN_AGREEMENT = {'f32': 0.999, 'bf16': 0.97, 'f16': 0.99}
-"""Least share of pixels whose class is PyTorch's, by precision."""
-_SEED, _TIME_S = 20_000_000, 3.0
-
-
-def stored_frames(batch: int, size: Size) -> NDArray[np.uint8]:
-    """Return the frames of the check, (B, H, W, 3): rendered streets, always the same."""
-    frames = [
-        DriveScene(_SEED + index, height=size[0], width=size[1]).frame(_TIME_S).image
-        for index in range(batch)
-    ]
-    return np.stack(frames)
+MIN_AGREEMENT: dict[Precision, float] = {'f32': 0.999, 'bf16': 0.97, 'f16': 0.99}
+"""Least share of pixels whose class is the expected one, by precision."""
+Answers = tuple[Bytes, Bytes]
+"""Ids and confidence of frames, (B, H, W) uint8 each."""
 
 
-def check_parity(
-    engine: Engine, graph: DeployableGraph, spec: EngineSpec, batch: int
+def gate_images(task: Task) -> list[Bytes]:
+    """Return the frames of the check at a task's input size."""
+    images = [frame.image for frame in task.checkpoint.frames()]
+    images = images or rendered_images(task.checkpoint.config.size)
+    return [resize_frame(image, task.size) for image in images]
+
+
+def answers_of(engine: Engine, images: Sequence[Bytes], batch: int) -> Answers:
+    """Let an engine answer; its batches are filled up with the last frame."""
+    padded = [*images, *[images[-1]] * (-len(images) % batch)]
+    starts = range(0, len(padded), batch)
+    pairs = [engine.run(np.stack(padded[start : start + batch])) for start in starts]
+    ids, confidence = (np.concatenate(planes) for planes in zip(*pairs, strict=True))
+    return ids[: len(images)], confidence[: len(images)]
+
+
+def check_answers(
+    found: Answers, expected: Answers | None, spec: EngineSpec, reference: str
 ) -> dict[str, Any]:
-    """Compare an engine with PyTorch on the CPU in float32.
+    """Check an engine's answers.
+
+    Args:
+        found: What the engine answers.
+        expected: What it should; None where that is not known.
+        spec: The engine.
+        reference: Whose answers are expected.
 
     Returns:
-        The figures: `agreement` (share of pixels), `required`, `confidence_error` (largest).
+        The figures: `reference`, and, where answers are known, `agreement` (share of pixels),
+        `required` and `confidence_error` (largest).
 
     Raises:
         EngineError: If it disagrees or computes NaN, with the figures.
     """
-    frames = stored_frames(batch, graph.size)
-    reference = TorchEngine(graph, EngineSpec('torch', 'cpu', 'f32'))
-    expected, expected_confidence = reference.run(frames)
-    ids, confidence = engine.run(frames)
-    required = MIN_AGREEMENT[spec.precision]
-    if ids.shape != expected.shape:
-        msg = f'{spec} returns shape {ids.shape}, expected {expected.shape}; it is refused.'
-        raise EngineError(msg)
-    agreement = float((ids == expected).mean())
+    ids, confidence = found
     # A probability of the largest class is at least 1 / N: zero can only come from NaN.
     undefined = int((confidence == 0).sum())
-    error = int(np.abs(confidence.astype(np.int16) - expected_confidence).max())
+    if expected is None:
+        if undefined:
+            msg = f'{spec} computes no probability for {undefined} pixels. It is refused.'
+            raise EngineError(msg)
+        return {'reference': reference}
+    if ids.shape != expected[0].shape:
+        msg = f'{spec} returns shape {ids.shape}, expected {expected[0].shape}; it is refused.'
+        raise EngineError(msg)
+    required = MIN_AGREEMENT[spec.precision]
+    agreement = float((ids == expected[0]).mean())
     if agreement < required or undefined:
         msg = (
-            f'{spec} disagrees with PyTorch on stored frames: {agreement:.4%} of the pixels agree '
-            f'(required {required:.1%}), {undefined} have no probability. It is refused; use '
-            f'another engine or `precision: f32`.'
+            f'{spec} disagrees with {reference} on stored frames: {agreement:.4%} of the pixels '
+            f'agree (required {required:.1%}), {undefined} have no probability. It is refused; '
+            f'use another engine or `precision: f32`.'
         )
         raise EngineError(msg)
-    return {'agreement': agreement, 'required': required, 'confidence_error': error}
+    error = int(np.abs(confidence.astype(np.int16) - expected[1]).max())
+    return {
+        'reference': reference, 'agreement': agreement, 'required': required,
+        'confidence_error': error,
+    }  # fmt: skip

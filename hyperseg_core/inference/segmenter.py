@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 import threading
 from typing import overload
+import warnings
 
 import cv2
 import numpy as np
@@ -18,12 +19,11 @@ from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import InputError
-from hyperseg_core.inference.engine_cache import exported_graph
-from hyperseg_core.inference.engines import FILE_ENGINES
-from hyperseg_core.inference.engines import Engine
-from hyperseg_core.inference.engines import EngineSpec
+from hyperseg_core.inference.engine import Engine
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.machine import this_machine
+from hyperseg_core.inference.preparation import build_engine
 from hyperseg_core.inference.selection import candidates
-from hyperseg_core.inference.selection import this_machine
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import Size
@@ -45,10 +45,16 @@ _MAX_SIDE_PX = 16_384
 class Segmentation:
     """What was seen in a frame."""
 
-    labels: Frame
-    """(H, W) uint8, class ids, 255 = unlabelled."""
+    class_ids: Frame
+    """(H, W) uint8, 255 = unlabelled."""
     confidence: Frame
     """(H, W) uint8, 0 to 255 for a probability of the class of 0 to 1."""
+
+    @property
+    def labels(self) -> Frame:
+        """`class_ids`, under its old name."""
+        warnings.warn('Use `class_ids`.', DeprecationWarning, stacklevel=2)
+        return self.class_ids
 
 
 class Segmenter:
@@ -93,18 +99,26 @@ class Segmenter:
         self._size = size
         self.confidence_threshold = confidence_threshold
         self._lock = threading.Lock()
+        """Held while an engine runs, and while the engines are changed."""
+        self._building = threading.Lock()
+        """Held while an engine is built; others run meanwhile."""
         self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
         self._candidates = candidates(engine, device, precision, this_machine())
         self._is_open = True
-        frame = frame_size or size or self._checkpoint.config.size
-        self([np.zeros((*frame, 3), np.uint8)])
+        self.prepare(frame_size or size or self._checkpoint.config.size)
         chosen = self._candidates[0]
         _logger.info('Segmenting on %s: %s.', chosen.spec, chosen.reason)
 
     @property
-    def labels(self) -> LabelSet:
+    def label_set(self) -> LabelSet:
         """What the ids mean."""
-        return self._checkpoint.labels
+        return self._checkpoint.label_set
+
+    @property
+    def labels(self) -> LabelSet:
+        """`label_set`, under its old name."""
+        warnings.warn('Use `label_set`.', DeprecationWarning, stacklevel=2)
+        return self._checkpoint.label_set
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -153,6 +167,14 @@ class Segmenter:
         """Tell whether the engine for such a frame is there already."""
         return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
 
+    def prepare(self, frame_size: Size) -> None:
+        """Build the engine for frames of a size [px]; others run meanwhile.
+
+        Raises:
+            EngineError: If every engine failed.
+        """
+        self._engine(1, *self._sizes(frame_size))
+
     def close(self) -> None:
         """Release the engines; the segmenter cannot be called afterwards."""
         with self._lock:
@@ -165,16 +187,12 @@ class Segmenter:
         for index, frame in enumerate(frames):
             groups.setdefault((frame.shape[0], frame.shape[1]), []).append(index)
         results: dict[int, Segmentation] = {}
-        with self._lock:
-            if not self._is_open:
-                msg = 'The segmenter is closed; make a new one.'
-                raise EngineError(msg)
-            for frame_size, indices in groups.items():
-                step = len(indices) if self.runs_batches else 1
-                for start in range(0, len(indices), step):
-                    chosen = indices[start : start + step]
-                    found = self._run([frames[index] for index in chosen], frame_size)
-                    results |= dict(zip(chosen, found, strict=True))
+        for frame_size, indices in groups.items():
+            step = len(indices) if self.runs_batches else 1
+            for start in range(0, len(indices), step):
+                chosen = indices[start : start + step]
+                found = self._run([frames[index] for index in chosen], frame_size)
+                results |= dict(zip(chosen, found, strict=True))
         return [results[index] for index in range(len(frames))]
 
     def _sizes(self, frame_size: Size) -> tuple[Size, Size]:
@@ -188,7 +206,9 @@ class Segmenter:
         engine = self._engine(len(frames), size, output_size)
         batch = np.stack([resize_frame(frame, size) for frame in frames])
         try:
-            ids, confidence = engine.run(batch)
+            with self._lock:
+                self._check_open()
+                ids, confidence = engine.run(batch)
         except (MemoryError, RuntimeError) as err:
             msg = (
                 f'{self.spec} failed on {len(frames)} frame(s) at {size[0]} x {size[1]} px: '
@@ -209,60 +229,53 @@ class Segmenter:
         return Segmentation(ids, confidence)
 
     def _engine(self, batch: int, size: Size, output_size: Size) -> Engine:
+        """Return the engine of some shapes, built where it is not there."""
         key = (batch, size, output_size)
-        if key in self._engines:
-            self._engines.move_to_end(key)
-            return self._engines[key]
+        engine = self._built(key)
+        if engine is not None:
+            return engine
+        with self._building:
+            engine = self._built(key)  # by another thread, meanwhile
+            if engine is not None:
+                return engine
+            engine = self._build(*key)
+            return_freed_memory()
+            with self._lock:
+                self._check_open()
+                self._engines[key] = engine
+                while len(self._engines) > _MAX_ENGINES:
+                    # Not closed: another thread may be about to run it.
+                    self._engines.popitem(last=False)
+        return engine
+
+    def _built(self, key: tuple[int, Size, Size]) -> Engine | None:
+        """Return an engine that is there, and count it as used."""
+        with self._lock:
+            self._check_open()
+            if key in self._engines:
+                self._engines.move_to_end(key)
+            return self._engines.get(key)
+
+    def _build(self, batch: int, size: Size, output_size: Size) -> Engine:
+        """Build on the best candidate; those that fail are left for good."""
         while True:
             spec = self._candidates[0].spec
             try:
-                engine = build_engine(
+                return build_engine(
                     self._checkpoint, spec, batch=batch, size=size, output_size=output_size
                 )
-                break
             except EngineError as err:
                 if len(self._candidates) == 1:
                     raise
                 _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
-                del self._candidates[0]
-                self._engines.clear()
-        return_freed_memory()
-        self._engines[key] = engine
-        if len(self._engines) > _MAX_ENGINES:
-            self._engines.popitem(last=False)[1].close()
-        return engine
+                with self._lock:
+                    del self._candidates[0]
+                    self._engines.clear()
 
-
-def build_engine(
-    checkpoint: Checkpoint, spec: EngineSpec, *, batch: int, size: Size, output_size: Size
-) -> Engine:
-    """Build or load one engine of fixed shapes, checked against PyTorch before its first use.
-
-    Raises:
-        EngineError: If it is not installed, cannot be built, or disagrees.
-    """
-    if spec.name == 'torch':
-        from hyperseg_core.inference.export import graph_of
-        from hyperseg_core.inference.torch_engine import TorchEngine
-
-        return TorchEngine(graph_of(checkpoint, size, output_size, spec.form), spec)
-    with exported_graph(
-        checkpoint, spec, batch=batch, size=size, output_size=output_size
-    ) as entry:
-        try:
-            engine = FILE_ENGINES[spec.name](entry.graph, spec, entry.folder)
-        except EngineError:
-            raise
-        except Exception as err:  # engines raise classes of their own
-            msg = f'{spec} could not be built: {err}.'
-            raise EngineError(msg) from err
-        if entry.parity() is None:
-            from hyperseg_core.inference.export import graph_of
-            from hyperseg_core.inference.parity import check_parity
-
-            graph = graph_of(checkpoint, size, output_size, spec.form)
-            entry.write_manifest(check_parity(engine, graph, spec, batch))
-    return engine
+    def _check_open(self) -> None:
+        if not self._is_open:
+            msg = 'The segmenter is closed; make a new one.'
+            raise EngineError(msg)
 
 
 def as_rgb(image: Frame) -> Frame:

@@ -6,26 +6,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.inference.engines import ENGINES
-from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.engines import Precision
-from hyperseg_core.inference.engines import has_cuda
-from hyperseg_core.inference.engines import is_installed
+from hyperseg_core.inference.engine import ENGINES
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import Precision
+from hyperseg_core.inference.machine import Machine
+from hyperseg_core.inference.machine import this_machine as this_machine
 
 CHOICES = ('auto', 'tensorrt', *ENGINES)
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What there is to choose from."""
-
-    has_cuda: bool
-    has_bf16: bool
-    """Whether the CPU multiplies bfloat16 matrices in hardware (AMX or AVX-512 BF16)."""
-    providers: tuple[str, ...]
-    """Execution providers of the installed ONNX Runtime."""
-    installed: tuple[str, ...]
-    """Engines whose libraries are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +21,6 @@ class Candidate:
 
     spec: EngineSpec
     reason: str
-
-
-def this_machine() -> Machine:
-    """Look at the machine."""
-    providers: tuple[str, ...] = ()
-    if is_installed('onnxruntime'):
-        import onnxruntime
-
-        providers = tuple(onnxruntime.get_available_providers())
-    flags = _cpu_flags()
-    return Machine(
-        has_cuda=has_cuda(),
-        has_bf16=bool({'amx_bf16', 'avx512_bf16'} & flags),
-        providers=providers,
-        installed=tuple(name for name in ENGINES if is_installed(name)),
-    )
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as file:
-            line = next((line for line in file if line.startswith('flags')), '')
-    except OSError:
-        return set()
-    return set(line.split())
 
 
 def candidates(engine: str, device: str, precision: str, machine: Machine) -> list[Candidate]:
@@ -93,9 +55,10 @@ def candidates(engine: str, device: str, precision: str, machine: Machine) -> li
     if device in {'auto', 'cpu'}:
         found += _cpu_candidates(engine, precision, machine)
     if not found:
+        installed = ', '.join(machine.installed) or 'none; `pip install openvino`'
         msg = (
             f'No engine for engine={engine!r}, device={device!r}, precision={precision!r} here: '
-            f'installed are {", ".join(machine.installed)}; CUDA is '
+            f'installed: {installed}; CUDA is '
             f'{"there" if machine.has_cuda else "not there"}. `hyperseg doctor` says more.'
         )
         raise ConfigError(msg)
@@ -117,22 +80,21 @@ def _gpu_candidates(engine: str, device: str, precision: str, machine: Machine) 
         # ONNX Runtime's CUDA provider computes in the precision of the graph.
         spec = EngineSpec('onnxruntime', device, 'f32')
         found.append(Candidate(spec, 'ONNX Runtime has CUDA'))
-    if engine in {'auto', 'torch'}:
-        found.append(Candidate(EngineSpec('torch', device, half), 'torch sees a CUDA device'))
+    if engine == 'torch' or (engine == 'auto' and 'torch' in machine.installed):
+        found.append(Candidate(EngineSpec('torch', device, half), 'torch is installed'))
     return found
 
 
 def _cpu_candidates(engine: str, precision: str, machine: Machine) -> list[Candidate]:
     exact = _precision(precision, 'f32')
-    found = []
-    if engine in {'auto', 'openvino'} and ('openvino' in machine.installed or engine != 'auto'):
-        reason = 'OpenVINO was the fastest on CPUs in docs/performance.md'
-        found.append(Candidate(EngineSpec('openvino', 'cpu', exact), reason))
-    if engine in {'auto', 'onnxruntime'} and (
-        'onnxruntime' in machine.installed or engine != 'auto'
-    ):
-        reason = 'ONNX Runtime is faster than torch on CPUs'
-        found.append(Candidate(EngineSpec('onnxruntime', 'cpu', 'f32'), reason))
-    if engine in {'auto', 'torch'}:
-        found.append(Candidate(EngineSpec('torch', 'cpu', exact), 'torch is always there'))
-    return found
+    # ONNX Runtime computes in the precision of the graph.
+    choices: tuple[tuple[EngineSpec, str], ...] = (
+        (EngineSpec('openvino', 'cpu', exact), 'OpenVINO is the fastest on CPUs'),
+        (EngineSpec('onnxruntime', 'cpu', 'f32'), 'ONNX Runtime is faster than torch on CPUs'),
+        (EngineSpec('torch', 'cpu', exact), 'torch is installed'),
+    )
+    return [
+        Candidate(spec, reason)
+        for spec, reason in choices
+        if engine == spec.name or (engine == 'auto' and spec.name in machine.installed)
+    ]

@@ -3,8 +3,8 @@
 """The backbone *b*: an EfficientNet from timm, with its taps, in the published form.
 
 What differs from timm: padding is fixed for a nominal image size instead of following the input
-(SPEC 2, trap padding; it is also what export wants), batch-norm momentum, and the 1x1
-reductions of the taps (paper, section 3.1).
+(docs/published-differences.md: padding; engines want that, too), batch-norm momentum, and the
+1x1 reductions of the taps (paper, section 3.1).
 """
 
 from collections.abc import Callable
@@ -20,6 +20,9 @@ from torch.nn import functional
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import BackboneConfig
+from hyperseg_core.model.efficientnet import check_depths
+from hyperseg_core.model.efficientnet import check_taps
+from hyperseg_core.model.efficientnet import same_padding
 
 _NORM_MOMENTUM = 0.01
 _PYPI_WEIGHTS = {
@@ -81,12 +84,7 @@ class Backbone(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         info = network.feature_info
         self.tapped_stages = tuple(int(item['stage']) - 1 for item in info)
-        if len(config.tap_scales) != len(info):
-            msg = (
-                f'Backbone {config.name!r} has {len(info)} taps but tap_scales has '
-                f'{len(config.tap_scales)} entries.'
-            )
-            raise ConfigError(msg)
+        check_taps(config, len(info))
         channels = [int(item['num_chs']) for item in info]
         self.tap_channels = tuple(
             round(count * scale) for count, scale in zip(channels, config.tap_scales, strict=True)
@@ -124,16 +122,9 @@ def _shorten(stages: nn.Sequential, config: BackboneConfig) -> None:
     Raises:
         ConfigError: If there are not so many.
     """
-    depths = config.depths or ()
     blocks = [list(stage.children()) for stage in stages]
-    full = tuple(len(stage) for stage in blocks)
-    if len(depths) != len(full) or any(not 1 <= d <= f for d, f in zip(depths, full, strict=True)):
-        msg = (
-            f'Backbone {config.name!r} has {full} blocks in its stages, but depths is {depths}; '
-            f'give as many numbers, each from 1 to that.'
-        )
-        raise ConfigError(msg)
-    for index, depth in enumerate(depths):
+    check_depths(config, tuple(len(stage) for stage in blocks))
+    for index, depth in enumerate(config.depths or ()):
         stages[index] = nn.Sequential(*blocks[index][:depth])
 
 
@@ -141,12 +132,6 @@ def _reduction(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
     )
-
-
-def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Return TensorFlow's SAME padding (before, after) for an image side [px]."""
-    total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-    return total // 2, total - total // 2
 
 
 def fix_padding(network: nn.Module, nominal_size: int) -> None:
@@ -236,6 +221,6 @@ def _load_pypi(name: str) -> dict[str, Tensor]:
 
 
 def _load_file(path: Path) -> dict[str, Tensor]:
-    from hyperseg_core.tensor_files import read_tensors
+    from hyperseg_core.model.tensor_files import read_tensors
 
     return read_tensors(path)

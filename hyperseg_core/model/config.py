@@ -25,7 +25,8 @@ class BackboneConfig:
     name: str
     """Name of the network in timm."""
     nominal_size: int
-    """Image side that the fixed "SAME" padding is computed for [px] (SPEC: trap padding)."""
+    """Image side that the fixed "SAME" padding is computed for [px]
+    (docs/published-differences.md: padding)."""
     tap_scales: tuple[float, ...]
     """Channel scale of each tap, fine to coarse; at 1.0 a tap passes without a layer."""
     drop_path: float = 0.2
@@ -62,7 +63,8 @@ class DecoderConfig:
     slices: Literal['overlapping', 'consecutive'] = 'overlapping'
     """Whether mappers read the signal from channel 0 each, or one after the other."""
     halo: Literal['own', 'neighbour'] = 'own'
-    """Whose weights made the values in the halo of a 3x3 step (SPEC: trap halos)."""
+    """Whose weights made the values in the halo of a 3x3 step
+    (docs/published-differences.md: halos)."""
     unified_from: int | None = None
     """First level of those whose weights one mapper makes in one go; None: one mapper each."""
     refinement_width: int | None = None
@@ -214,7 +216,8 @@ def _convert(hint: Any, value: Any, origin: str, name: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         rest = [argument for argument in arguments if argument is not type(None)]
-        return _convert(rest[0], value, origin, name)
+        fits = [item for item in rest if isinstance(item, type) and type(value) is item]
+        return _convert((fits or rest[-1:])[0], value, origin, name)
     if kind is tuple and isinstance(value, list | tuple):
         if arguments[-1] is not Ellipsis and len(arguments) != len(value):
             msg = f'{origin}: {name!r} has {len(value)} items but needs {len(arguments)}.'

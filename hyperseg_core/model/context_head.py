@@ -44,7 +44,8 @@ class ContextHead(nn.Module):
         self.down_blocks = nn.ModuleList(
             conv_norm(inner, inner, 2, activation=nn.ReLU()) for _ in steps
         )
-        # The published VOC head has no activation before its weight mappers (SPEC 4).
+        # The published VOC head has no activation before its weight mappers
+        # (docs/published-differences.md: voc-head).
         self.up_blocks = nn.ModuleList(
             conv_norm(2 * inner, inner, activation=nn.ReLU() if self.is_halved or step else None)
             for step in steps

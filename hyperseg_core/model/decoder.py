@@ -12,15 +12,15 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional
 
-from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import DecoderConfig
+from hyperseg_core.model.levels import Level
+from hyperseg_core.model.levels import plan_levels
+from hyperseg_core.model.levels import plan_mappers
 from hyperseg_core.model.meta_block import InvertedResidualMetaBlock
 from hyperseg_core.model.meta_block import MetaBlock
 from hyperseg_core.model.meta_block import PointwiseMetaBlock
 from hyperseg_core.model.meta_block import RefinementMetaBlock
 from hyperseg_core.model.meta_block import WeightMapper
-from hyperseg_core.model.meta_block import divide_signal
-from hyperseg_core.model.meta_block import slice_offsets
 from hyperseg_core.model.patchwise import positional_encoding
 
 
@@ -43,33 +43,11 @@ class Decoder(nn.Module):
             config: The rest.
         """
         super().__init__()
-        blocks: list[MetaBlock] = []
-        previous = 0
-        taps = tap_channels[::-1][: len(config.kernel_sizes)]
-        inner = config.channels if config.channels is not None else taps[:-1]
-        for tap, kernel_size, out_channels in zip(
-            taps, config.kernel_sizes, (*inner, num_classes), strict=True
-        ):
-            in_channels = 2 + tap + previous
-            blocks.append(
-                PointwiseMetaBlock(in_channels, out_channels)
-                if kernel_size == 1
-                else InvertedResidualMetaBlock(
-                    in_channels, out_channels, expansion=config.expansion, halo=config.halo
-                )
-            )
-            previous = out_channels
-        mappers = _weight_mappers([sum(block.split) for block in blocks], signal_channels, config)
-        if config.refinement_width is not None:
-            tap = _tap_that_refines(tap_channels, config.kernel_sizes)
-            refinement = RefinementMetaBlock(2 + tap + num_classes, num_classes)
-            blocks.append(refinement)
-            mappers.append(
-                _refinement_mapper(signal_channels, config.refinement_width, refinement)
-            )
-        self.meta_blocks = nn.ModuleList(blocks)
-        self.weight_mappers = nn.ModuleList(mappers)
-        self.level_sizes = tuple(sum(block.split) for block in blocks)
+        levels = plan_levels(tap_channels, num_classes, config)
+        mappers = plan_mappers(levels, signal_channels, config)
+        self.meta_blocks = nn.ModuleList(_meta_block(level, config) for level in levels)
+        self.weight_mappers = nn.ModuleList(WeightMapper(mapper) for mapper in mappers)
+        self.level_sizes = tuple(level.num_dynamic_weights for level in levels)
 
     @property
     def refinement_prefixes(self) -> tuple[str, ...]:
@@ -120,47 +98,7 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(x, size, mode='bilinear', align_corners=False)
 
 
-def _tap_that_refines(tap_channels: Sequence[int], kernel_sizes: Sequence[int]) -> int:
-    """Return the channels of the tap after the last level's.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    if len(kernel_sizes) >= len(tap_channels):
-        msg = (
-            f'Decoder has {len(kernel_sizes)} levels for {len(tap_channels)} taps, the image '
-            f'among them, which leaves none to refine with; set refinement_width to null.'
-        )
-        raise ConfigError(msg)
-    return tap_channels[::-1][len(kernel_sizes)]
-
-
-def _refinement_mapper(channels: int, width: int, block: RefinementMetaBlock) -> WeightMapper:
-    """Create the mapper from the signal's last channels.
-
-    Raises:
-        ConfigError: If the signal has not so many.
-    """
-    if not 1 <= width <= channels:
-        msg = f'Decoder refinement_width is {width}, but must be 1 to {channels}, the signal has.'
-        raise ConfigError(msg)
-    return WeightMapper(channels - width, width, block.split[0], groups=1)
-
-
-def _weight_mappers(
-    sizes: Sequence[int], signal_channels: int, config: DecoderConfig
-) -> list[WeightMapper]:
-    if config.unified_from is not None:
-        head = config.unified_from
-        sizes = [*sizes[:head], sum(sizes[head:])]
-    # Only the published VOC mapper rounds sizes up to its groups before it divides (SPEC 4).
-    weights = [
-        -(-size // groups) * groups for size, groups in zip(sizes, config.groups, strict=True)
-    ]
-    shares = weights if config.halo == 'neighbour' else sizes
-    widths = divide_signal(signal_channels, shares, max(config.groups))
-    offsets = slice_offsets(widths, consecutive=config.slices == 'consecutive')
-    return [
-        WeightMapper(*arguments)
-        for arguments in zip(offsets, widths, sizes, config.groups, strict=True)
-    ]
+def _meta_block(level: Level, config: DecoderConfig) -> MetaBlock:
+    if level.kind == 'inverted_residual':
+        return InvertedResidualMetaBlock(level, halo=config.halo)
+    return PointwiseMetaBlock(level) if level.kind == 'pointwise' else RefinementMetaBlock(level)

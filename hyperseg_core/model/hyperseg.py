@@ -53,10 +53,14 @@ class HyperSeg(nn.Module):
             InputError: If the images do not have that form.
         """
         check_images(images, self.config.stride)
+        return upsample(self.coarse_logits(images), (images.shape[-2], images.shape[-1]))
+
+    def coarse_logits(self, images: Tensor) -> Tensor:
+        """Compute what `forward` enlarges: logits at the decoder's finest level."""
         taps, head_features = self.backbone(images)
         signal = self.context_head(head_features)
-        logits = self.decoder([images, *taps], signal)
-        return upsample(logits, (images.shape[-2], images.shape[-1]))
+        logits: Tensor = self.decoder([images, *taps], signal)
+        return logits
 
     def fuse(self) -> 'HyperSeg':
         """Fold every batch norm into its neighbours, in place, for inference.

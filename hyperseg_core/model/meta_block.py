@@ -10,76 +10,29 @@ Shape suffixes used in this file:
     height/width [px], D dynamic weights per patch, N = B R Q.
 """
 
-from collections.abc import Sequence
-import itertools
-
 from torch import Tensor
 from torch import nn
 
-from hyperseg_core.errors import ConfigError
+from hyperseg_core.model.levels import Level
+from hyperseg_core.model.levels import Mapper
 from hyperseg_core.model.patchwise import convolve_patches
 from hyperseg_core.model.patchwise import merge_patches
 from hyperseg_core.model.patchwise import split_patches
 from hyperseg_core.model.patchwise import weights_per_patch
 
 
-def divide_signal(channels: int, sizes: Sequence[int], unit: int) -> tuple[int, ...]:
-    """Share the signal's channels among weight mappers in proportion to their output.
-
-    Mappers of equal size share evenly. The groups of equals, largest total first, take whole
-    units, rounded down but at least one each; the last group takes what is left.
-
-    Args:
-        channels: Channels of the signal; a multiple of `unit`.
-        sizes: Number of dynamic weights of each mapper.
-        unit: Channels that are not divided further.
-
-    Returns:
-        Channels for each mapper.
-
-    Raises:
-        ConfigError: If there are fewer units than mappers.
-    """
-    units = channels // unit
-    ratio = units / sum(sizes)
-    members = {size: [i for i, other in enumerate(sizes) if other == size] for size in set(sizes)}
-    groups = sorted(members.items(), key=lambda item: -item[0] * len(item[1]))
-    widths = [0] * len(sizes)
-    left = units
-    for position, (size, indices) in enumerate(groups):
-        is_last = position == len(groups) - 1
-        each = (left if is_last else int(size * len(indices) * ratio)) // len(indices)
-        each = max(each, 1)
-        left -= each * len(indices)
-        for index in indices:
-            widths[index] = each * unit
-    if left < 0:
-        msg = (
-            f'The signal has {channels} channels, {units} units of {unit}: too few for '
-            f'{len(sizes)} weight mappers; use fewer groups.'
-        )
-        raise ConfigError(msg)
-    return tuple(widths)
-
-
 class WeightMapper(nn.Module):
     """w_i: a grouped, bias-free 1x1 convolution from a slice of the signal to a weight map."""
 
-    def __init__(self, offset: int, width: int, num_dynamic_weights: int, groups: int) -> None:
-        """Create the mapper.
-
-        Args:
-            offset: First channel of the signal that it reads.
-            width: Channels of the signal that it reads.
-            num_dynamic_weights: Weights per patch that it makes.
-            groups: Groups of the convolution; its outputs are padded to a multiple of them.
-        """
+    def __init__(self, mapper: Mapper) -> None:
+        """Create the layer that `mapper` describes."""
         super().__init__()
-        self.offset = offset
-        self.width = width
-        self.num_dynamic_weights = num_dynamic_weights
-        padded = -(-num_dynamic_weights // groups) * groups
-        self.conv = nn.Conv2d(width, padded, 1, groups=groups, bias=False)
+        self.offset = mapper.offset
+        self.width = mapper.width
+        self.num_dynamic_weights = mapper.num_dynamic_weights
+        self.conv = nn.Conv2d(
+            mapper.width, mapper.out_channels, 1, groups=mapper.groups, bias=False
+        )
 
     def forward(self, signal: Tensor) -> Tensor:
         """Map the signal (B, S, R, Q) to a weight map (B, D, R, Q)."""
@@ -103,12 +56,12 @@ class ChannelBias(nn.Module):
 class PointwiseMetaBlock(nn.Module):
     """Patch-wise 1x1 convolution, batch norm, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, level: Level) -> None:
         """Create the static layers."""
         super().__init__()
-        self.norms = nn.ModuleList([nn.BatchNorm2d(out_channels)])
+        self.norms = _norms(level)
         self.activation = nn.ReLU()
-        self.split = (in_channels * out_channels,)
+        self.split = level.split
 
     def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:
         """Apply to a map (B, C_in, H, W) with weights (B, D, R, Q): (B, C_out, H, W)."""
@@ -124,16 +77,13 @@ class InvertedResidualMetaBlock(nn.Module):
     The weight vector holds, in order, (hidden, in), (hidden, 3, 3), (out, hidden).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, halo: str) -> None:
+    def __init__(self, level: Level, *, halo: str) -> None:
         """Create the static layers; `halo` is explained in `DecoderConfig`."""
         super().__init__()
-        hidden = in_channels * expansion
-        self.norms = nn.ModuleList(
-            nn.BatchNorm2d(channels) for channels in (hidden, hidden, out_channels)
-        )
+        self.norms = _norms(level)
         self.activation = nn.ReLU6()
-        self.split = (in_channels * hidden, hidden * 9, hidden * out_channels)
-        self.is_residual = in_channels == out_channels
+        self.split = level.split
+        self.is_residual = level.in_channels == level.out_channels
         self.has_own_halo = halo == 'own'
 
     def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:
@@ -160,13 +110,13 @@ class RefinementMetaBlock(nn.Module):
     as local linear models do in guided upsampling (HDRNet, SIGGRAPH 2017). Untrained, it adds 0.
     """
 
-    def __init__(self, in_channels: int, num_classes: int) -> None:
+    def __init__(self, level: Level) -> None:
         """Create the static layers."""
         super().__init__()
-        self.norms = nn.ModuleList([nn.BatchNorm2d(num_classes)])
+        self.norms = _norms(level)
         nn.init.zeros_(self.norms[0].weight)  # type: ignore[arg-type]
-        self.in_channels, self.num_classes = in_channels, num_classes
-        self.split = (in_channels * num_classes,)
+        self.in_channels, self.num_classes = level.in_channels, level.out_channels
+        self.split = level.split
 
     def forward(self, x_BCHW: Tensor, weight_map: Tensor) -> Tensor:
         """Apply to a map (B, C_in, H, W) with weights (B, D, R, Q): logits (B, N, H, W)."""
@@ -180,13 +130,12 @@ class RefinementMetaBlock(nn.Module):
 MetaBlock = PointwiseMetaBlock | InvertedResidualMetaBlock | RefinementMetaBlock
 
 
+def _norms(level: Level) -> nn.ModuleList:
+    return nn.ModuleList(nn.BatchNorm2d(channels) for channels in level.norm_channels)
+
+
 def _on_patches(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply a per-channel layer to maps (B, C, H, W) or patches (B, R, Q, C, U, V)."""
     x_NCUV = x.reshape(-1, *x.shape[-3:])
     out: Tensor = norm(x_NCUV).view(x.shape)
     return out
-
-
-def slice_offsets(widths: Sequence[int], *, consecutive: bool) -> tuple[int, ...]:
-    """Return the first signal channel of each mapper (SPEC: trap offsets)."""
-    return tuple(itertools.accumulate((0, *widths[:-1]))) if consecutive else (0,) * len(widths)

@@ -1,6 +1,9 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network's two ends: normalised pixels in, classes out (SPEC 6)."""
+"""The network's two ends: normalised pixels in, classes out.
+
+As published (docs/published-differences.md: evaluation).
+"""
 
 import torch
 from torch import Tensor

@@ -7,8 +7,8 @@ from dataclasses import field
 from typing import Literal
 
 from hyperseg_core.data.catalogue import DataConfig
-from hyperseg_core.data.transforms import AugmentConfig
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.training.augmentation import AugmentConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class LossConfig:
     """The loss."""
 
     kind: Literal['bootstrapped', 'cross_entropy'] = 'bootstrapped'
-    """Bootstrapped cross-entropy of SPEC 6, or the plain one."""
+    """Bootstrapped cross-entropy (docs/published-differences.md: training), or the plain one."""
     threshold: float = 0.3
     """Pixel loss above which a pixel counts (bootstrapped)."""
     min_pixels: int = 4096

@@ -15,8 +15,11 @@ def bootstrapped_cross_entropy(
     threshold: float = 0.3,
     min_pixels: int = 4096,
     class_weights: Tensor | None = None,
+    unions: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy over the pixels that are still hard (SPEC 6), without loop or full sort.
+    """Cross-entropy over the pixels that are still hard, without loop or full sort.
+
+    As in the published recipes (docs/published-differences.md: training).
 
     Per image: the mean of the pixel losses above `threshold` or, where fewer than `min_pixels`
     are, of the `min_pixels` largest. Ignored pixels have loss 0.
@@ -27,11 +30,12 @@ def bootstrapped_cross_entropy(
         threshold: Loss above which a pixel is hard.
         min_pixels: Least number of pixels that count.
         class_weights: Factors of the pixel losses by true class, (N).
+        unions: Which classes each label after the classes' stands for, (K, N) bool.
 
     Returns:
         Mean over the images, a scalar.
     """
-    losses = _pixel_losses(logits, labels, class_weights).flatten(1)
+    losses = pixel_losses(logits, labels, class_weights, unions).flatten(1)
     is_hard = losses > threshold
     count = is_hard.sum(1)
     min_pixels = min(min_pixels, losses.shape[1])
@@ -44,18 +48,46 @@ def bootstrapped_cross_entropy(
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, *, class_weights: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    class_weights: Tensor | None = None,
+    unions: Tensor | None = None,
 ) -> Tensor:
     """Mean cross-entropy over the pixels that are not ignored; 0 where all are."""
-    losses = _pixel_losses(logits, labels, class_weights)
+    losses = pixel_losses(logits, labels, class_weights, unions)
     return losses.sum() / (labels != IGNORE_ID).sum().clamp(min=1)
 
 
-def _pixel_losses(logits: Tensor, labels: Tensor, class_weights: Tensor | None) -> Tensor:
+def pixel_losses(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None, unions: Tensor | None
+) -> Tensor:
+    """Return the cross-entropy of each pixel, (B, H, W); 0 where it is ignored.
+
+    A pixel that is only known to be of one of some classes counts by the sum of their
+    probabilities.
+
+    Args:
+        logits: (B, N, H, W).
+        labels: (B, H, W) int64; N + k for union k, 255 = ignored.
+        class_weights: Factors by true class, (N).
+        unions: Classes of each union, (K, N) bool; None: there are none.
+    """
+    num_classes = logits.shape[1]
+    is_union = (labels >= num_classes) & (labels != IGNORE_ID)
     # Planar, because log_softmax over the channels of a channels-last map is five times slower.
-    return functional.cross_entropy(
-        logits.contiguous(), labels, weight=class_weights, ignore_index=IGNORE_ID, reduction='none'
-    )
+    losses = functional.cross_entropy(
+        logits.contiguous(), labels.masked_fill(is_union, IGNORE_ID), weight=class_weights,
+        ignore_index=IGNORE_ID, reduction='none',
+    )  # fmt: skip
+    if unions is None or not bool(is_union.any()):
+        return losses
+    losses = losses.clone()
+    for index, members in enumerate(unions):
+        chosen = labels == num_classes + index
+        logits_PN = logits.permute(0, 2, 3, 1)[chosen]
+        losses[chosen] = logits_PN.logsumexp(1) - logits_PN[:, members].logsumexp(1)
+    return losses
 
 
 def soft_jaccard(logits: Tensor, labels: Tensor, *, stride: int = 4) -> Tensor:
@@ -63,12 +95,12 @@ def soft_jaccard(logits: Tensor, labels: Tensor, *, stride: int = 4) -> Tensor:
 
     Args:
         logits: (B, N, H, W).
-        labels: (B, H, W) int64, 255 = ignored.
+        labels: (B, H, W) int64; those that are no class are left out.
         stride: Every how many rows and columns are looked at.
     """
     probabilities = logits[..., ::stride, ::stride].float().softmax(1)
     coarse = labels[:, ::stride, ::stride]
-    is_known = (coarse != IGNORE_ID)[:, None]
+    is_known = (coarse < logits.shape[1])[:, None]
     truth = functional.one_hot(coarse.clamp(max=logits.shape[1] - 1), logits.shape[1])
     truth_BNHW = truth.permute(0, 3, 1, 2) * is_known
     probabilities = probabilities * is_known

@@ -20,9 +20,7 @@ from torch.utils.data import Dataset
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.data.catalogue import open_data
-from hyperseg_core.data.loading import MixtureDataset
-from hyperseg_core.data.loading import MixtureSampler
-from hyperseg_core.data.samples import SegmentationData
+from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.labels import LabelSet
@@ -33,7 +31,11 @@ from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.process_memory import keep_freed_memory
+from hyperseg_core.training.checks import check_recipe
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.mixture import MixtureDataset
+from hyperseg_core.training.mixture import MixtureSampler
+from hyperseg_core.training.mixture import shared_unions
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)
@@ -100,7 +102,12 @@ class TrainingData(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        dataset = MixtureDataset(self.sources, config.augment, config.seed)
+        dataset = MixtureDataset(
+            self.sources,
+            config.augment,
+            config.seed,
+            base_sizes=[source.base_size for source in config.data.train],
+        )
         return DataLoader(
             dataset,
             batch_size=config.trainer.batch_size,
@@ -139,7 +146,10 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     )
     if config.model.initial_weights is not None:
         load_initial_weights(model, config.model.initial_weights)
-    task = SegmentationTask(model, config, data.labels)
+    _, unions = shared_unions([source.labels for source in data.sources])
+    task = SegmentationTask(
+        model, config, data.labels, torch.from_numpy(unions) if len(unions) else None
+    )
     if config.trainer.channels_last:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config, output)
@@ -155,7 +165,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         msg = (
             f'{output} has no room for a checkpoint of epoch {trainer.current_epoch} '
             f'({err.strerror}); what was saved before is whole. Make room, then go on with '
-            f'`--resume true`.'
+            f'`--resume`.'
         )
         raise InputError(msg) from err
     return output
@@ -192,6 +202,7 @@ def load_initial_weights(model: HyperSeg, checkpoint: str) -> None:
 def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:
     model_config = load_config(config.model.preset)
     data = TrainingData(config, model_config)
+    check_recipe(config, data.labels, data.sources)
     num_outputs = len(data.labels) + int(config.model.void_output)
     model_config = load_config(config.model.preset, num_classes=num_outputs)
     return num_outputs, data, model_config

@@ -13,9 +13,9 @@ from torch import nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from hyperseg_core.errors import InputError
-from hyperseg_core.evaluation import Scores
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
+from hyperseg_core.metrics import Scores
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.pixels import logits_to_labels
 from hyperseg_core.model.pixels import normalise
@@ -32,8 +32,21 @@ _SHOWN = 4
 class SegmentationTask(pl.LightningModule):
     """Training of one network by one recipe."""
 
-    def __init__(self, model: HyperSeg, config: TrainConfig, labels: LabelSet) -> None:
-        """Take the network, the recipe and what the ids mean."""
+    def __init__(
+        self,
+        model: HyperSeg,
+        config: TrainConfig,
+        labels: LabelSet,
+        unions: Tensor | None = None,
+    ) -> None:
+        """Take the network, the recipe and what the ids mean.
+
+        Args:
+            model: The network.
+            config: The recipe.
+            labels: What the ids mean.
+            unions: What the ids after the classes' stand for, (K, N) bool; None: there are none.
+        """
         super().__init__()
         self.model = model
         self.config = config
@@ -42,6 +55,7 @@ class SegmentationTask(pl.LightningModule):
         self.register_buffer(
             'class_weights', torch.tensor(weights) if weights else None, persistent=False
         )
+        self.register_buffer('unions', unions, persistent=False)
         # One class more: void outputs count as misses, here as everywhere.
         self.confusion = MulticlassConfusionMatrix(len(labels) + 1, ignore_index=IGNORE_ID)
         freeze(model, config.model)
@@ -92,12 +106,14 @@ class SegmentationTask(pl.LightningModule):
                 threshold=config.threshold,
                 min_pixels=config.min_pixels,
                 class_weights=self.class_weights,  # type: ignore[arg-type]
+                unions=self.unions,  # type: ignore[arg-type]
             )
         else:
             loss = losses.cross_entropy(
                 logits,
                 labels,
                 class_weights=self.class_weights,  # type: ignore[arg-type]
+                unions=self.unions,  # type: ignore[arg-type]
             )
         if config.jaccard:
             loss = loss + config.jaccard * losses.soft_jaccard(logits, labels)

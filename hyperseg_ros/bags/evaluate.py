@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hyperseg_core.data.samples import read_ids
+from hyperseg_core.data.pairs import read_ids
 from hyperseg_core.errors import InputError
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import confusion_matrix
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_ros.bags.mask_stream import Ids
 from hyperseg_ros.bags.mask_stream import MaskStream
 from hyperseg_ros.bags.mask_stream import mask_topics

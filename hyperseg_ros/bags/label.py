@@ -5,9 +5,9 @@
 import logging
 from pathlib import Path
 import sys
-from typing import Any
 
-from hyperseg_core import cli
+from hyperseg_core.commands.options import Device
+from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
@@ -24,14 +24,13 @@ _SHOWN = 40
 
 
 def bag_label_command(
-    source: list[Path],
-    out: Path,
+    *paths: Path,
     checkpoint: str = 'default',
     topics: list[str] | None = None,
     engine: str = 'auto',
-    device: str = 'auto',
+    device: Device = 'auto',
     precision: str = 'f32',
-    size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
     confidence: bool = False,
     overlay: bool = False,
     compressed: bool = False,
@@ -42,8 +41,8 @@ def bag_label_command(
     """Label every image of bags; exit status 1 if any was lost, 2 if nothing could be done.
 
     Args:
-        source: Bags: rosbag2 folders, .mcap or .db3 files, ROS 1 .bag files, or a folder of them.
-        out: The labelled bag; for several bags, a folder of labelled bags.
+        paths: Bags: rosbag2 folders, .mcap or .db3 files, ROS 1 .bag files, or folders of them;
+            and, last, the labelled bag, or for several bags the folder of labelled bags.
         checkpoint: File or name of a shipped checkpoint.
         topics: Topics to label; by default all with a camera's images.
         engine: auto, tensorrt, onnxruntime, openvino or torch.
@@ -57,6 +56,12 @@ def bag_label_command(
         storage: mcap or sqlite3.
         resume: Go on where an interrupted run stopped.
     """
+    if len(paths) < 2:
+        msg = (
+            f'Expected bags and, last, where to write: `hyperseg bag label BAG OUT`, not {paths}.'
+        )
+        raise ConfigError(msg)
+    *source, out = paths
     bags, results = find_bags(source)
     for path in results:
         _logger.info('%s is left out: it is a labelled bag.', path)
@@ -135,8 +140,9 @@ def _print_end(outcomes: dict[Path, LabelReport | str]) -> None:
 
 def main() -> None:
     """Run the command on its own: `ros2 run hyperseg_ros bag_label`."""
-    commands: dict[str, Any] = {'label': ('Label every image of bags.', lambda: bag_label_command)}
-    sys.exit(cli.run(['label', *sys.argv[1:]], commands))
+    from hyperseg_ros.cli import main as run
+
+    run(['bag', 'label', *sys.argv[1:]])
 
 
 if __name__ == '__main__':

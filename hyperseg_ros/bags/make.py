@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperseg_core.data.drive.scene import DriveFrame
-from hyperseg_core.data.drive.scene import DriveScene
-from hyperseg_core.data.samples import read_rgb
+from hyperseg_core.drive.scene import DriveFrame
+from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.frames.images import read_rgb
 from hyperseg_ros.bags.types import CAMERA_INFO
 from hyperseg_ros.bags.writer import BagWriter
 from hyperseg_ros.bags.writer import new_bag

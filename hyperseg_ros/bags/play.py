@@ -6,17 +6,15 @@ import logging
 import math
 from pathlib import Path
 import sys
-from typing import Any
 
 import rclpy
 
-from hyperseg_core import cli
 from hyperseg_core.errors import ConfigError
 from hyperseg_ros.bags.pace import single_keys
 from hyperseg_ros.bags.player import BagPlayer
 from hyperseg_ros.bags.player import PlayOptions
 from hyperseg_ros.bags.reader import open_bag
-from hyperseg_ros.node_process import leave_graph
+from hyperseg_ros.process.leaving import leave_graph
 
 _logger = logging.getLogger(__name__)
 _SHOWN = 40
@@ -94,8 +92,9 @@ def main() -> None:
     if '--ros-args' in arguments:
         rclpy.init(args=sys.argv)
         arguments = arguments[: arguments.index('--ros-args')]
-    commands: dict[str, Any] = {'play': ('Play a bag.', lambda: bag_play_command)}
-    sys.exit(cli.run(['play', *arguments], commands))
+    from hyperseg_ros.cli import main as run
+
+    run(['bag', 'play', *arguments])
 
 
 if __name__ == '__main__':

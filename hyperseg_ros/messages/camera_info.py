@@ -29,18 +29,32 @@ def pinhole_fields(matrix: NDArray[np.float64], height: int, width: int) -> dict
 
 
 def scaled_camera_info(info: Any, height: int, width: int) -> Any:
-    """Return a copy of a CameraInfo for an image resized to (height, width) [px].
+    """Return the CameraInfo of an image resized to (height, width) [px].
 
-    Focal lengths and centres scale with the image; distortion and rotation do not (REP 104).
+    A CameraInfo describes the whole sensor; binning and the region of interest say which of it the
+    image shows (sensor_msgs/CameraInfo). They go into the matrices here, as image_geometry puts
+    them in, so that the result describes the resized image alone. Focal lengths and centres scale;
+    distortion and rotation do not.
+
+    Args:
+        info: The image's own CameraInfo.
+        height: Of the resized image [px].
+        width: Of the resized image [px].
     """
     scaled = copy.deepcopy(info)
-    if not info.height or not info.width:
+    region = info.roi
+    seen_height, seen_width = region.height or info.height, region.width or info.width
+    if not seen_height or not seen_width:
         return scaled
-    x, y = width / info.width, height / info.height
+    x, y = width / seen_width, height / seen_height
     scaled.height, scaled.width = height, width
+    scaled.binning_x = scaled.binning_y = 0
     k, p = np.array(info.k, np.float64).reshape(3, 3), np.array(info.p, np.float64).reshape(3, 4)
     for matrix in (k, p):
+        matrix[0, 2] -= region.x_offset
+        matrix[1, 2] -= region.y_offset
         matrix[0] *= x
         matrix[1] *= y
     scaled.k, scaled.p = k.flatten(), p.flatten()
+    scaled.roi.x_offset = scaled.roi.y_offset = scaled.roi.height = scaled.roi.width = 0
     return scaled

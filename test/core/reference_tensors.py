@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tensors of the reference cases, made from their names (SPEC 7)."""
+"""The tensors of the reference cases, made from their names."""
 
 import math
 import zlib

@@ -177,13 +177,13 @@ def test_failed_write_keeps_the_old_file(
 def test_annotate_adds_scores_and_terms(saved: Path, tmp_path: Path) -> None:
     import json
 
-    from hyperseg_core.cli import COMMANDS
+    from hyperseg_core.cli import create_app
     from hyperseg_core.cli import run
 
     scores, out = tmp_path / 'scores.json', tmp_path / 'out.safetensors'
     scores.write_text(json.dumps({'data': 'drive', 'split': 'test', 'mean_iou': 0.5}))
     arguments = ['annotate', str(saved), str(out), '--scores', str(scores), '--licence', 'mine']
-    assert run(arguments, COMMANDS) == 0
+    assert run(arguments, create_app()) == 0
     checkpoint = load_checkpoint(out)
     assert checkpoint.scores['drive test']['mean_iou'] == 0.5
     assert checkpoint.scores['val'] == {'mean_iou': 0.5}

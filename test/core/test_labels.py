@@ -56,3 +56,51 @@ def test_wrong_label_yaml(text: str, match: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=match):
         load_labels(path)
+
+
+BASE = (
+    'name: a\nclasses: [{name: x, colour: [1, 2, 3], source: [4, 5]}, '
+    '{name: y, colour: [0, 0, 9]}]'
+)
+
+
+@pytest.mark.parametrize(
+    ('text', 'match'),
+    [
+        (BASE.replace('[4, 5]', '[1, 5]'), "maps 1 of the data set to 'x' and to 'y'"),
+        (BASE.replace('[4, 5]', '[5, 5]'), "maps 5 of the data set to 'x' and to 'x'"),
+        (BASE.replace('[4, 5]', '256'), r"`source` of 'x' is 256, expected an id from 0 to 255"),
+        (BASE.replace('[4, 5]', '[[1, 2]]'), r'a list of ids and colours'),
+        (BASE.replace('[4, 5]', 'road'), r"is 'road', expected an id"),
+        (BASE + '\nunions: [{classes: [x, z], source: 9}]', r"names \['x', 'z'\]; it needs two"),
+        (BASE + '\nunions: [{classes: [x], source: 9}]', r'it needs two or more'),
+        (BASE + '\nunions: [{classes: [x, y], source: 4}]', "to 'x' and to 'x or y'"),
+        (BASE + '\nunions: {}', ''),
+        (BASE + '\nunions: 3', 'a list `unions`'),
+    ],
+)
+def test_maps_that_mean_two_things_are_refused(text: str, match: str, tmp_path: Path) -> None:
+    path = tmp_path / 'labels.yaml'
+    path.write_text(text)
+    if not match:
+        assert load_labels(path).unions == ()
+        return
+    with pytest.raises(ConfigError, match=match):
+        load_labels(path)
+
+
+def test_maps_and_unions_survive_being_written(tmp_path: Path) -> None:
+    path = tmp_path / 'labels.yaml'
+    path.write_text(BASE.replace('5]', '[7, 8, 9]]') + '\nunions: [{classes: [x, y], source: 9}]')
+    labels = load_labels(path)
+    assert LabelSet.from_dict(labels.to_dict()) == labels
+    assert labels.source_colours()[7, 8, 9] == 0
+    assert labels.source_lookup()[[4, 1, 9, 0]].tolist() == [0, 1, 2, 255]
+
+
+def test_nineteen_cityscapes_classes_are_camvids_eleven_by_yaml_alone() -> None:
+    labels = load_labels('cityscapes-as-camvid')
+    assert labels.names == load_labels('camvid').names
+    table = labels.source_lookup()
+    expected = [3, 4, 1, 1, 7, 2, 6, 6, 5, 255, 0, 9, 10, 8, 8, 8, 8, 10, 10]
+    assert table[:19].tolist() == expected

@@ -7,9 +7,9 @@ import pytest
 
 from hyperseg_core import Segmenter
 from hyperseg_core import load_checkpoint
-from hyperseg_core.data.drive.dataset import DriveData
-from hyperseg_core.evaluation import Scores
-from hyperseg_core.evaluation import confusion_matrix
+from hyperseg_core.data.datasets.drive import DriveData
+from hyperseg_core.metrics import Scores
+from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 

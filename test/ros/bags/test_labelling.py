@@ -228,7 +228,7 @@ def test_truncated_bags_give_what_can_be_read(
     file = next(broken.glob('*.mcap'))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     out = tmp_path / 'out'
-    code = bag_label_command([broken], out, checkpoint=str(small_checkpoint), engine='torch')
+    code = bag_label_command(broken, out, checkpoint=str(small_checkpoint), engine='torch')
     assert code in {1, 2}
     assert (code == 1) == out.exists()
 
@@ -240,7 +240,9 @@ def test_folders_without_metadata_are_read_by_their_files(
     source, out = tmp_path / 'in', tmp_path / 'out'
     bag_make_command(source, drive=0.3, rate=10.0, size=SIZE, storage=storage)
     (source / 'metadata.yaml').unlink()
-    code = bag_label_command([source], out, str(small_checkpoint), IMAGES, 'torch')
+    code = bag_label_command(
+        source, out, checkpoint=str(small_checkpoint), topics=IMAGES, engine='torch'
+    )
     assert code == 0
     assert len(list(masks(out, MASK))) == 3
 
@@ -286,19 +288,19 @@ def test_topics_of_unknown_types_do_not_disturb_and_are_copied(
 
 def test_bags_without_messages_are_told(small_checkpoint: Path, tmp_path: Path) -> None:
     BagWriter(tmp_path / 'in').close()
-    code = bag_label_command([tmp_path / 'in'], tmp_path / 'out', str(small_checkpoint), None)
+    code = bag_label_command(tmp_path / 'in', tmp_path / 'out', checkpoint=str(small_checkpoint))
     assert code == 2
     assert not (tmp_path / 'out').exists()
 
 
 def test_exit_codes_tell_what_was_lost(bag: Path, small_checkpoint: Path, tmp_path: Path) -> None:
     options = {'checkpoint': str(small_checkpoint), 'engine': 'torch', 'topics': IMAGES}
-    assert bag_label_command([bag], tmp_path / 'good', **options) == 0  # type: ignore[arg-type]
+    assert bag_label_command(bag, tmp_path / 'good', **options) == 0  # type: ignore[arg-type]
     _mixed_bag(tmp_path / 'mixed')
     options['topics'] = None  # type: ignore[assignment]
-    assert bag_label_command([tmp_path / 'mixed'], tmp_path / 'some', **options) == 1  # type: ignore[arg-type]
+    assert bag_label_command(tmp_path / 'mixed', tmp_path / 'some', **options) == 1  # type: ignore[arg-type]
     (tmp_path / 'junk.mcap').write_bytes(b'junk')
-    assert bag_label_command([tmp_path / 'junk.mcap'], tmp_path / 'x', **options) == 2  # type: ignore[arg-type]
+    assert bag_label_command(tmp_path / 'junk.mcap', tmp_path / 'x', **options) == 2  # type: ignore[arg-type]
     assert not (tmp_path / 'x').exists()
 
 
@@ -308,7 +310,7 @@ def test_a_folder_of_bags_becomes_a_folder_of_bags(
     for name in ('one', 'two'):
         shutil.copytree(bag, tmp_path / 'in' / name)
     code = bag_label_command(
-        [tmp_path / 'in'], tmp_path / 'out', str(small_checkpoint), IMAGES, 'torch'
+        tmp_path / 'in', tmp_path / 'out', str(small_checkpoint), IMAGES, 'torch'
     )
     assert code == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['one', 'two']
@@ -420,22 +422,23 @@ def test_commands_evaluate_and_diff_read_labelled_bags(
     bag: Path, small_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hyperseg_core.cli import run
-    from hyperseg_ros.cli import COMMANDS
+    from hyperseg_ros.cli import create_app
 
     options = ['--engine', 'torch', '--checkpoint', str(small_checkpoint)]
     for name in ('a', 'b'):
-        arguments = ['bag label', str(bag), str(tmp_path / name), '--topics', *IMAGES, *options]
-        assert run(arguments, COMMANDS) == 0
+        arguments = ['bag', 'label', str(bag), str(tmp_path / name), '--topics', *IMAGES, *options]
+        assert run(arguments, create_app()) == 0
     sheet = tmp_path / 'sheet.png'
     assert (
         run(
-            ['bag diff', str(tmp_path / 'a'), str(tmp_path / 'b'), '--sheet', str(sheet)], COMMANDS
+            ['bag', 'diff', str(tmp_path / 'a'), str(tmp_path / 'b'), '--sheet', str(sheet)],
+            create_app(),
         )
         == 0
     )
     assert sheet.is_file()
-    truth = ['bag evaluate', str(tmp_path / 'a'), '/camera/labels', '--truth-bag', str(bag)]
-    assert run(truth, COMMANDS) == 0
+    truth = ['bag', 'evaluate', str(tmp_path / 'a'), '/camera/labels', '--truth-bag', str(bag)]
+    assert run(truth, create_app()) == 0
     assert 'mean' in capsys.readouterr().out
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from hyperseg_core import InputError
-from hyperseg_ros.conversions import ENCODINGS
-from hyperseg_ros.conversions import compressed_to_rgb
-from hyperseg_ros.conversions import encode_png
-from hyperseg_ros.conversions import fill_image
-from hyperseg_ros.conversions import image_to_rgb
-from hyperseg_ros.conversions import scaled_camera_info
+from hyperseg_ros.messages.camera_info import scaled_camera_info
+from hyperseg_ros.messages.compressed_image import compressed_to_rgb
+from hyperseg_ros.messages.encoding import encode_png
+from hyperseg_ros.messages.encoding import fill_image
+from hyperseg_ros.messages.raw_image import ENCODINGS
+from hyperseg_ros.messages.raw_image import image_to_rgb
 
 RNG = np.random.default_rng(0)
 RGB = cv2.resize(RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8), (32, 24))
@@ -245,7 +245,8 @@ def test_fill_image_writes_what_image_to_rgb_reads() -> None:
 def test_camera_info_scales_focal_lengths_and_centres() -> None:
     info = SimpleNamespace(
         height=480, width=640, k=[500, 0, 320, 0, 500, 240, 0, 0, 1],
-        p=[500, 0, 320, -50, 0, 500, 240, 0, 0, 0, 1, 0], d=[0.1],
+        p=[500, 0, 320, -50, 0, 500, 240, 0, 0, 0, 1, 0], d=[0.1], binning_x=0, binning_y=0,
+        roi=SimpleNamespace(x_offset=0, y_offset=0, height=0, width=0),
     )  # fmt: skip
     half = scaled_camera_info(info, 240, 320)
     assert (half.height, half.width) == (240, 320)

@@ -1,0 +1,88 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg doctor`: what is installed, what it is for, and which engine `auto` would choose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+import importlib.util
+import platform
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hyperseg_core.inference.cache import cache_root
+from hyperseg_core.inference.machine import device_name
+from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import this_machine
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An optional package and what needs it."""
+
+    module: str
+    purpose: str
+    install: str
+    """What to type where it is missing."""
+
+    @property
+    def found(self) -> str | None:
+        """Its version; None where it is missing."""
+        if importlib.util.find_spec(self.module) is None:
+            return None
+        for distribution in metadata.packages_distributions().get(self.module, []):
+            return metadata.version(distribution)
+        return 'installed'
+
+
+def _extra(name: str) -> str:
+    return f"pip install 'hyperseg_ros[{name}]'"
+
+
+NEEDS = (
+    Need('openvino', 'engine for CPUs and Intel GPUs', _extra('openvino')),
+    Need('onnxruntime', 'engine for CPUs; onnxruntime-gpu: CUDA', _extra('onnxruntime')),
+    Need('torch', 'network in PyTorch, CUDA engine, published weights', _extra('torch')),
+    Need('timm', 'backbone in PyTorch', _extra('torch')),
+    Need('pytorch_lightning', 'training', _extra('train')),
+    Need('av', 'H.264 and HEVC packets of topics and bags', _extra('video')),
+)
+
+
+def doctor_command() -> None:
+    """Print what is installed, what `auto` would choose, and why."""
+    print_report(())
+
+
+def print_report(needs: Sequence[Need], more: Sequence[tuple[str, str, str]] = ()) -> None:
+    """Print the doctor's table.
+
+    Args:
+        needs: Optional packages beside the core's.
+        more: Rows of what else was found: what, found, what it is for.
+    """
+    console = Console()
+    machine = this_machine()
+    table = Table('what', 'found', 'for')
+    table.add_row('Python', platform.python_version(), '')
+    for need in (*NEEDS, *needs):
+        table.add_row(need.module, need.found or 'missing', need.purpose)
+    cuda = device_name('cuda') if machine.has_cuda else 'none'
+    table.add_row('CUDA device', cuda, 'torch, ONNX Runtime and TensorRT on GPUs')
+    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none', '')
+    bf16 = 'yes' if machine.has_bf16 else 'no'
+    table.add_row('bfloat16 on the CPU', bf16, 'precision bf16')
+    for row in more:
+        table.add_row(*map(escape, row))
+    table.add_row('engine cache', str(cache_root()), 'starts without building')
+    console.print(table)
+    for need in (*NEEDS, *needs):
+        if need.found is None:
+            line = f'{need.module} is missing ({need.purpose}): {need.install}'
+            console.print(escape(line), soft_wrap=True)
+    for place, candidate in enumerate(candidates('auto', 'auto', 'auto', machine), start=1):
+        console.print(
+            f'auto, choice {place}: {candidate.spec} ({candidate.reason})', soft_wrap=True
+        )

@@ -1,0 +1,121 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine is: the contract that all of them keep, and the words that choose one.
+
+Nothing here imports an engine's library; `engines/` has one module for each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+import importlib.util
+from pathlib import Path
+from typing import Literal
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperseg_core.checkpoint import Checkpoint
+from hyperseg_core.deploy.forms import FormName
+from hyperseg_core.errors import EngineError
+from hyperseg_core.preprocessing import Size
+
+Bytes = NDArray[np.uint8]
+EngineName = Literal['torch', 'onnxruntime', 'openvino']
+Precision = Literal['f32', 'bf16', 'f16']
+ENGINES: tuple[EngineName, ...] = ('torch', 'onnxruntime', 'openvino')
+_INSTALL: Mapping[EngineName, str] = {
+    'onnxruntime': 'onnxruntime', 'openvino': 'openvino', 'torch': 'torch timm',
+}  # fmt: skip
+
+
+class Engine(Protocol):
+    """Runs one network at fixed shapes."""
+
+    def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
+        """Segment frames (B, H, W, 3) uint8 RGB: ids and confidence, (B, H', W') uint8 each."""
+
+    def close(self) -> None:
+        """Release what the engine holds."""
+
+
+class EngineFiles(Protocol):
+    """Where an engine keeps what it built; nothing is kept where there is no place."""
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder for engines that write files of their own; None where there is no place."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file that was written before, if it is what was written."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep a file for next time, if there is a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Which engine, where, and how exactly it computes."""
+
+    name: EngineName
+    device: str
+    """`cpu`, `gpu` (Intel, OpenVINO), `cuda` or `cuda:N`."""
+    precision: Precision
+    use_tensorrt: bool = False
+
+    def __str__(self) -> str:
+        """Return e.g. `openvino on cpu, bf16`."""
+        name = 'tensorrt (onnxruntime)' if self.use_tensorrt else self.name
+        return f'{name} on {self.device}, {self.precision}'
+
+    @property
+    def form(self) -> FormName:
+        """The form of the graph that this engine takes, or runs fastest."""
+        if self.use_tensorrt or self.device != 'cpu':
+            return 'tensorrt'
+        return 'onnxruntime' if self.name == 'onnxruntime' else 'openvino'
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an engine is built for."""
+
+    checkpoint: Checkpoint
+    batch: int
+    """Frames per run."""
+    size: Size
+    """The network's input size, height and width [px]."""
+    output_size: Size
+    """Size of the ids [px]."""
+
+
+def is_installed(name: EngineName) -> bool:
+    """Tell whether an engine's library is there, without importing it."""
+    return importlib.util.find_spec(name) is not None
+
+
+def require(name: EngineName) -> None:
+    """Check that an engine is installed.
+
+    Raises:
+        EngineError: If not, with the line that installs it.
+    """
+    if not is_installed(name):
+        msg = f'Engine {name!r} is not installed: `pip install {_INSTALL[name]}`.'
+        raise EngineError(msg)
+
+
+def engine_version(name: EngineName) -> str:
+    """Return the version of an engine's library.
+
+    Raises:
+        EngineError: If it is not installed.
+    """
+    require(name)
+    for distribution in (name, f'{name}-gpu'):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return 'unknown'

@@ -1,0 +1,49 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from graph_runner import run_values
+import numpy as np
+import pytest
+import torch
+
+from hyperseg_core.deploy.builder import GraphBuilder
+from hyperseg_core.deploy.comparison import ComparisonWriter
+from hyperseg_core.inference.engines.torch import compare
+
+
+def run_comparison(way: str, logits: torch.Tensor, num_labels: int) -> tuple[np.ndarray, ...]:
+    if way == 'torch':
+        return tuple(value.numpy() for value in compare(logits, num_labels))
+    graph = GraphBuilder('float32')
+    writer = ComparisonWriter(graph, num_labels)
+    x = graph.input('logits', logits.shape, 'float32')
+    pair = writer.by_planes(x) if way == 'planes' else writer.by_reductions(x)
+    outputs = [graph.cast(value, 'uint8', name=f'out_{i}') for i, value in enumerate(pair)]
+    return tuple(run_values(graph, outputs, logits.numpy()))
+
+
+@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+def test_classes_and_confidence_of_known_logits(way: str) -> None:
+    logits = torch.tensor([[0.0, 3.0], [2.0, 3.0], [1.0, -5.0]]).reshape(1, 3, 1, 2)
+    ids, confidence = run_comparison(way, logits, 3)
+    assert ids.shape == (1, 1, 2)
+    assert ids.flatten().tolist() == [1, 0]  # the first of equals wins, as argmax does
+    expected = (255 * logits.softmax(1).amax(1)).round()
+    assert confidence.flatten().tolist() == expected.flatten().tolist()
+    ids, _ = run_comparison(way, logits, 1)
+    assert ids.flatten().tolist() == [255, 0]
+
+
+@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+def test_nan_has_no_confidence(way: str) -> None:
+    logits = torch.randn(1, 3, 1, 2)
+    logits[0, 1, 0, 1] = float('nan')
+    _, confidence = run_comparison(way, logits, 3)
+    assert confidence[0, 0, 0] > 0
+    assert confidence[0, 0, 1] == 0
+
+
+@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+def test_one_class_is_certain(way: str) -> None:
+    ids, confidence = run_comparison(way, torch.randn(2, 1, 3, 4), 1)
+    assert not ids.any()
+    assert (confidence == 255).all()
