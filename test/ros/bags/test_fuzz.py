@@ -30,7 +30,7 @@ import yaml
 
 from hyperseg_core.cli import run
 from hyperseg_ros.bags import label
-from hyperseg_ros.cli import COMMANDS
+from hyperseg_ros.cli import create_app
 from hyperseg_ros.messages.decoding import COMPRESSED
 
 COUNT = int(os.environ.get('HYPERSEG_FUZZ', '400'))
@@ -112,16 +112,16 @@ def _damage_metadata(folder: Path, rng: random.Random) -> None:
 def _arguments(bag: Path, out: Path, sample: Path, rng: random.Random) -> list[str]:
     if bag.name == 'masks.mcap' and rng.random() < 0.6:
         return rng.choice((
-            ['bag evaluate', str(bag), TRUTH, '--topic', MASK],
-            ['bag evaluate', str(bag), TRUTH],
-            ['bag diff', str(bag), str(sample)],
-            ['bag diff', str(bag), str(bag), '--sheet', str(out.with_suffix('.png'))],
+            ['bag', 'evaluate', str(bag), TRUTH, '--topic', MASK],
+            ['bag', 'evaluate', str(bag), TRUTH],
+            ['bag', 'diff', str(bag), str(sample)],
+            ['bag', 'diff', str(bag), str(bag), '--sheet', str(out.with_suffix('.png'))],
         ))  # fmt: skip
     options = rng.choice((
         [], ['--copy'], ['--copy', '--storage', 'sqlite3'], ['--topics', TOPIC],
         ['--overlay', '--confidence', '--compressed'],
     ))  # fmt: skip
-    return ['bag label', str(bag), str(out), *options]
+    return ['bag', 'label', str(bag), str(out), *options]
 
 
 @pytest.mark.timeout(0 if COUNT > 1000 else 300)
@@ -133,7 +133,7 @@ def test_commands_end_with_a_status_whatever_a_bag_holds(
     sample = tmp_path / 'sample.mcap'
     sample.write_bytes(samples['masks.mcap'])
     work = tmp_path / 'work'
-    statuses = set()
+    statuses, app = set(), create_app()
     for number in range(COUNT):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -150,13 +150,13 @@ def test_commands_end_with_a_status_whatever_a_bag_holds(
             bag.write_bytes(_damage(content, rng))
         arguments = _arguments(bag, out, sample, rng)
         try:
-            status = run(arguments, COMMANDS)
+            status = run(arguments, app)
         except BaseException as error:
             kept = shutil.copytree(work, tmp_path / f'escaped_{number}')
             raise AssertionError(f'{arguments} of {kept}: {error!r}') from error
         assert status in {0, 1, 2}, arguments
         assert not out.with_name('out.parts').exists(), arguments
-        assert out.exists() or status or arguments[0] != 'bag label', arguments
-        statuses.add((arguments[0], status))
+        assert out.exists() or status or arguments[1] != 'label', arguments
+        statuses.add((arguments[1], status))
     assert len(statuses) >= 7  # all sorts of ends were met
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kB, with PyTorch

@@ -45,7 +45,17 @@ def test_a_video_that_is_cut_off_is_status_1_with_what_was_read(
     assert bag_make_command(tmp_path / 'out', video=video) == 1
     count = len(read_back(tmp_path / 'out')[0])
     assert 0 < count < 20
-    assert f'{count} of its 20 frames were read' in caplog.text
+    assert f'promises 20 frames, {count} could be read' in caplog.text
+
+
+def test_images_that_cannot_be_read_cost_themselves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / 'a.png'), picture())
+    (tmp_path / 'b.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-300])
+    assert bag_make_command(tmp_path / 'out', images=tmp_path) == 1
+    assert 'b.png' in caplog.text
+    assert len(read_back(tmp_path / 'out')[0]) == 1
 
 
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
