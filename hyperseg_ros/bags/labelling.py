@@ -179,7 +179,8 @@ def _label_chunks(
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns) as progress:
-        task = progress.add_task(escape(name), total=sum(item.msgcount for item in chosen))
+        printable = escape(name.encode(errors='replace').decode())
+        task = progress.add_task(printable, total=sum(item.msgcount for item in chosen))
         messages = _Messages(reader.messages(chosen))
         for index in itertools.count():
             if not messages.has_more:

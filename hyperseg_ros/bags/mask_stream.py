@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks of a topic in order, and those of two topics paired by stamp, a few in memory at once."""
 
+from collections import Counter
 from collections.abc import Iterator
 import contextlib
 from pathlib import Path
@@ -21,6 +22,7 @@ from hyperseg_ros.bags.topics import described
 from hyperseg_ros.bags.types import MessageTypes
 from hyperseg_ros.messages.decoding import COMPRESSED
 from hyperseg_ros.messages.decoding import IMAGE
+from hyperseg_ros.messages.mask import ID_ENCODINGS
 from hyperseg_ros.messages.mask import read_ids
 
 _WAITING_BYTES = 256 << 20
@@ -58,12 +60,12 @@ class MaskStream:
         if not stamps:
             msg = f'{bag} has no message on {self.topic!r} that can be read.'
             raise InputError(msg)
-        if len(set(stamps)) < len(stamps):
-            repeated = sorted({s for s in stamps if stamps.count(s) > 1}, key=stamps.index)[:1]
+        ((most, times),) = Counter(stamps).most_common(1)
+        if times > 1:
             msg = (
                 f'{bag}: {len(stamps)} messages on {self.topic!r} have only {len(set(stamps))} '
-                f'different stamps ({repeated[0]} ns is one of several), so that masks and truth '
-                f'cannot be paired.'
+                f'different stamps ({most} ns {times} times), so that they cannot be paired with '
+                f'others.'
             )
             raise InputError(msg)
         return stamps
@@ -91,7 +93,7 @@ class MaskStream:
             self._note(f'{self.topic} at {message.time_ns} ns: {error}')
             return None
         if getattr(content, 'encoding', None):
-            check_encoding(content, self.topic)
+            _check_encoding(content, self.topic)
         try:
             return read_ids(content)
         except InputError as error:
@@ -108,14 +110,12 @@ class MaskStream:
             self.problems.append(problem)
 
 
-def check_encoding(content: Any, topic: str) -> None:
+def _check_encoding(content: Any, topic: str) -> None:
     """Refuse a topic whose encoding holds no ids.
 
     Raises:
         InputError: If so.
     """
-    from hyperseg_ros.messages.mask import ID_ENCODINGS
-
     if content.encoding not in ID_ENCODINGS:
         msg = (
             f'{topic} is {content.encoding[:40]!r}, which holds no ids; those that do: '

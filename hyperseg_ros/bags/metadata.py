@@ -78,6 +78,7 @@ def _information(path: Path) -> dict[str, Any]:
 def _add_topic(found: BagMetadata, item: Any) -> None:
     topic = _typed(_typed(item, dict, 'topic').get('topic_metadata'), dict, 'topic_metadata')
     name = _typed(topic.get('name'), str, 'name of a topic')
+    name = name.encode(errors='replace').decode()  # YAML can hold half of a character
     kind = type_name(_typed(topic.get('type'), str, f'type of {name}'))
     count = _typed(item.get('message_count', 0), int, f'message_count of {name}')
     profiles = read_profiles(topic.get('offered_qos_profiles', ''))

@@ -40,6 +40,7 @@ messages arrive 0.7 to 0.9 s later (measured; with its default, at once)."""
 _LAST_S, _LEAVE_S = 2.0, 0.2
 _END_NS = 2**31 * 10**9
 """ROS's time ends there; a message recorded later has a damaged log time."""
+_HEAD_BYTES = 4
 _MIN_DEPTH, _MAX_KEPT = 10, 1000
 """Messages of a topic that wait for slow subscribers; latched ones that late ones still get."""
 
@@ -99,7 +100,8 @@ class BagPlayer:
         except InputError as error:
             _logger.warning('%s is skipped: %s', connection.topic, error)
         except Exception as error:  # rclpy has a class for each way a name can be wrong
-            _logger.warning('%s cannot be published as %r: %s', connection.topic, topic, error)
+            reason = str(error).partition('\n')[0].rstrip(':')
+            _logger.warning('%s cannot be published as %r: %s.', connection.topic, topic, reason)
         else:
             self._publishers[connection.id] = publisher
             self._connections.append(connection)
@@ -180,7 +182,12 @@ class BagPlayer:
         """Publish a message; one that cannot be costs itself, and a line for its topic."""
         topic = message.connection.topic
         try:
-            self._publishers[message.connection.id].publish(self._types.as_ros2(message).data)
+            data = self._types.as_ros2(message).data
+            if len(data) < _HEAD_BYTES:
+                # With Fast DDS, an empty message takes the one that follows with it.
+                msg = 'a message of fewer bytes than any has'
+                raise InputError(msg)
+            self._publishers[message.connection.id].publish(data)
             self.num_published += 1
         except Exception as error:  # of damaged bytes, in rclpy or in rosbags
             text = f'{topic}: {str(error)[:200]}'

@@ -234,14 +234,16 @@ def open_bag(path: Path) -> Iterator[BagReader]:
 
 def _files_of(folder: Path, metadata: BagMetadata, *, has_metadata: bool) -> list[Path]:
     """Return the files of a bag's folder, in their order."""
-    named = [folder / name for name in metadata.files]
-    files = [path if path.exists() else path.with_name(f'{path.name}.zstd') for path in named]
-    missing = [path for path in files if not path.is_file()]
-    metadata.problems += [
-        f'{path.name.removesuffix(".zstd")}, which {METADATA} names, is missing'
-        for path in missing
-    ]
-    files = [path for path in files if path not in missing] or bag_files(folder)
+    named = [_with_any_ending(folder / name) for name in metadata.files]
+    missing = [path for path in named if not path.is_file()]
+    files = [path for path in named if path not in missing]
+    if not files:
+        # Renamed files are those that are there; whether they are all, the counts tell.
+        files = bag_files(folder)
+    else:
+        metadata.problems += [
+            f'{path.name}, which {METADATA} names, is missing' for path in missing
+        ]
     if not files:
         inner = ', '.join(sorted(item.name for item in folder.iterdir())[:8]) or 'nothing'
         msg = f'{folder} holds no file of a bag (.mcap, .db3, .bag); it holds {inner}.'
@@ -253,6 +255,14 @@ def _files_of(folder: Path, metadata: BagMetadata, *, has_metadata: bool) -> lis
         )
         raise InputError(msg)
     return files
+
+
+def _with_any_ending(path: Path) -> Path:
+    """Return the file that was compressed, or unpacked, since metadata.yaml was written."""
+    packed, unpacked = path.with_name(f'{path.name}.zstd'), path.with_suffix('')
+    if not path.is_file() and packed.is_file():
+        return packed
+    return unpacked if not path.is_file() and path.suffix == '.zstd' else path
 
 
 def _open_file(path: Path, folder: str) -> Storage:

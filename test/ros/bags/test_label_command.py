@@ -47,7 +47,7 @@ def _fake_network(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
 
 
 def _label(*sources: Path, out: Path, **options: Any) -> int:
-    return label.bag_label_command(list(sources), out, **options)
+    return label.bag_label_command(*sources, out, **options)
 
 
 def _count(out: Path, topic: str = MASK) -> int:

@@ -310,7 +310,11 @@ def test_a_folder_of_bags_becomes_a_folder_of_bags(
     for name in ('one', 'two'):
         shutil.copytree(bag, tmp_path / 'in' / name)
     code = bag_label_command(
-        tmp_path / 'in', tmp_path / 'out', str(small_checkpoint), IMAGES, 'torch'
+        tmp_path / 'in',
+        tmp_path / 'out',
+        checkpoint=str(small_checkpoint),
+        topics=IMAGES,
+        engine='torch',
     )
     assert code == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['one', 'two']

@@ -18,6 +18,12 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from bag_samples import Mcap
+from bag_samples import image as sample_image
+from bag_samples import picture
+from bag_samples import simple_mcap
+from bag_samples import time_of
+from bag_samples import write_metadata
 from node_client import Client
 from node_client import environment
 from rclpy.qos import DurabilityPolicy
@@ -28,6 +34,7 @@ from rosbags.typesys import get_typestore
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from hyperseg_core import ConfigError
 from hyperseg_ros.bags.writer import UNKNOWN_HASH
 from hyperseg_ros.bags.writer import BagWriter
 from hyperseg_ros.messages.decoding import IMAGE
@@ -192,3 +199,94 @@ def test_wrong_topics_and_files_are_told(bag: Path, tmp_path: Path) -> None:
             output = child.stdout.read().decode()
         assert told in output
         assert 'Traceback' not in output
+
+
+def test_damaged_messages_topics_and_times_cost_themselves(client: Client, tmp_path: Path) -> None:
+    writer = Mcap()
+    camera = writer.channel('/camera/image')
+    for topic in ('no slash!', '/[/red]', '/a//b', '/~x', ''):
+        writer.add(writer.channel(topic), time_of(0), sample_image(picture()))
+    notes = writer.channel('/notes', 'Note', text='{}', form='jsonschema', encoding='json')
+    writer.add(notes, time_of(0), b'{}')
+    strange = writer.channel('/strange', 'sensor_msgs/msg/Image; import os', text='')
+    writer.add(strange, time_of(0), b'x')
+    writer.images(camera, range(5))
+    for data in (b'', b'\0', b'\0\1\0\0junk'):
+        writer.add(camera, time_of(5), data)
+    for time_ns in (2**31 * 10**9, 2**62, 2**64 - 1):
+        writer.add(camera, time_ns, sample_image(picture()))
+    writer.images(camera, [6])
+    bag = writer.finish(tmp_path / 'x.mcap')
+    images = client.listen('/camera/image', Image)
+    with player(bag, '--clock') as child:
+        assert client.wait(lambda: child.poll() is not None, 40)
+        client.spin(0.5)
+        output = str(child.stdout.read().decode())
+    assert child.returncode == 1
+    assert 'Traceback' not in output
+    assert [i.header.stamp.nanosec for i in images if i.height == 48] == [
+        time_of(index) % 10**9 for index in (0, 1, 2, 3, 4, 6)
+    ]
+    assert "'no slash!'" in output
+    assert "/notes is skipped: its messages are 'json'" in output
+    assert 'log time beyond 2^31 s, 3 times' in output
+
+
+def test_gaps_are_status_1_and_nothing_at_all_is_2(tmp_path: Path) -> None:
+    simple_mcap(tmp_path / 'x_0.mcap')
+    write_metadata(tmp_path, ['x_0.mcap'], count=5)
+    empty = simple_mcap(tmp_path / 'empty.mcap', 0)
+    for bag, status, told in (
+        (tmp_path, 1, '2 of 5 messages that the bag promises'),
+        (empty, 2, 'Not one message'),
+    ):
+        with player(bag) as child:
+            assert child.wait(30) == status
+            output = child.stdout.read().decode()
+        assert told in ' '.join(output.split())
+
+
+def test_days_of_silence_are_passed_over(client: Client, tmp_path: Path) -> None:
+    writer = Mcap()
+    camera = writer.channel('/camera/image')
+    writer.add(camera, 0, sample_image(picture()))  # recorded before the clock was set
+    writer.images(camera, range(3))
+    images = client.listen('/camera/image', Image)
+    with player(writer.finish(tmp_path / 'x.mcap')) as child:
+        output = finish(client, child)
+    assert len(images) == 4
+    assert 'is passed over' in ' '.join(output.split())
+
+
+@pytest.mark.parametrize('option', ['rate', 'start', 'duration'])
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -1.0, 1e12])
+def test_numbers_that_mean_nothing_are_refused(option: str, value: float, tmp_path: Path) -> None:
+    from hyperseg_ros.bags.play import bag_play_command
+
+    bag = simple_mcap(tmp_path / 'x.mcap')
+    with pytest.raises(ConfigError, match=f'--{option} is'):
+        bag_play_command(bag, **{option: value})  # type: ignore[arg-type]
+
+
+def test_latched_topics_keep_what_their_publishers_kept() -> None:
+    from bag_samples import PROFILE
+
+    from hyperseg_ros.bags.connection import Connection
+    from hyperseg_ros.bags.connection import read_profiles
+    from hyperseg_ros.bags.player import qos_of
+
+    def depth(profiles: list[dict[str, Any]], count: int, *, latched: bool) -> int:
+        known = read_profiles([PROFILE | item for item in profiles])
+        fields = {'encoding': 'cdr', 'definition': '', 'definition_form': '', 'digest': ''}
+        connection = Connection(
+            1, '/x', IMAGE, msgcount=count, profiles=known, is_latched=latched, **fields
+        )
+        return int(qos_of(connection).depth)
+
+    local = {'durability': 1}
+    assert depth([local | {'depth': 1}] * 3, 500, latched=True) == 3
+    assert depth([local | {'depth': 0}], 500, latched=True) == 500
+    assert depth([local | {'depth': 0}], 10**6, latched=True) == 1000
+    assert depth([], 7, latched=True) == 7
+    assert depth([{'depth': 1}], 500, latched=False) == 10
+    assert depth([{'depth': 40}], 500, latched=False) == 40

@@ -189,6 +189,13 @@ def test_what_metadata_promises_and_files_lack_is_a_gap(tmp_path: Path) -> None:
     assert gaps == [f'{TOPIC}: 4 of 7 messages that the bag promises could not be read']
 
 
+def test_files_that_were_renamed_or_unpacked_are_found(tmp_path: Path) -> None:
+    simple_mcap(tmp_path / 'new_0.mcap')
+    for name in ('old_0.mcap', 'new_0.mcap.zstd'):
+        write_metadata(tmp_path, [name])
+        assert read_back(tmp_path) == ALL
+
+
 def test_topics_that_only_metadata_knows_are_gaps(tmp_path: Path) -> None:
     writer = Mcap()
     writer.images(writer.channel('/other'))
