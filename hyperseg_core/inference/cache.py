@@ -92,7 +92,7 @@ class CacheEntry:
         except OSError as err:
             self._release()
             # An image of a robot may hold built engines where nothing can be written.
-            self._is_readable = self._read_manifest()
+            self._is_readable = not self._path.is_symlink() and self._read_manifest()
             if not self._is_readable:
                 _warn(err)
         return self
@@ -133,7 +133,10 @@ class CacheEntry:
             return data
         self._files, self._parity = {}, None
         try:
-            self._clear()
+            # Without the lock they may be another process's, which is writing them.
+            self._is_readable = self._lock is not None
+            if self._is_readable:
+                self._clear()
         except OSError as err:
             self._is_readable = False
             _warn(err)
