@@ -174,12 +174,13 @@ class CacheEntry:
         try:
             manifest = json.loads(_read_regular(self._path / _MANIFEST))
             files, parity = manifest['files'], manifest['parity']
-            if manifest['key'] != self._key or set(files) != self._names():
+            is_good = manifest['key'] == self._key and set(files) == self._names()
+            if not is_good or not isinstance(parity, dict):
                 return False
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         self._files, self._parity = dict(files), parity
-        return isinstance(parity, dict)
+        return True
 
     def _names(self) -> set[str]:
         """Return the names of what lies in the folder, but lock and manifest."""
