@@ -26,10 +26,11 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
 from hyperseg_core.commands.bench import timed
 from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.deploy.graph import build_graph
 from hyperseg_core.drive import DriveScene
-from hyperseg_core.inference.engines import FILE_ENGINES
-from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.export import export_onnx
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import NoFiles
+from hyperseg_core.inference.engines import graph_engine
 
 BASELINE = Path(__file__).with_name('lite0-camvid-s.yaml')
 LABELS = {'camvid': 'camvid', 'cityscapes': 'cityscapes', 'lite0': 'camvid', 'vocsbd': 'voc'}
@@ -68,7 +69,7 @@ def measure(name: str, checkpoint: Checkpoint, plain: PlainHyperSeg, runs: int) 
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         # Void, the output beyond the labels, is published as unlabelled.
-        is_label = np.arange(256) < len(checkpoint.labels)
+        is_label = np.arange(256) < len(checkpoint.label_set)
         publish = np.where(is_label, np.arange(256), 255)
         expected = publish[plain(tensor).numpy()]
         eager_ms = float(np.median(timed(lambda: plain(tensor), max(runs // 3, 3), 1)))
@@ -79,13 +80,13 @@ def measure(name: str, checkpoint: Checkpoint, plain: PlainHyperSeg, runs: int) 
             torch.onnx.export(plain, (tensor,), dynamo=True, opset_version=18, verbose=False).save(
                 path
             )
-        ours = export_onnx(checkpoint, Path(folder, 'ours.onnx'), size=(height, width))
         for spec in SPECS:
             run = plain_runner(path, spec, frames)
             agreement = float((publish[run()] == expected).mean())
             durations = timed(run, runs, 3)
             rows[f'plain {spec}'] = {'ms': float(np.median(durations)), 'agrees': agreement}
-            engine = FILE_ENGINES[spec.name](ours, spec, None)
+            graph = build_graph(checkpoint, (height, width), form=spec.form).SerializeToString()
+            engine = graph_engine(spec.name)(graph, spec, NoFiles())
             agreement = float((engine.run(frames)[0] == expected).mean())
             durations = timed(lambda e=engine: e.run(frames), runs, 3)
             rows[f'ours {spec}'] = {'ms': float(np.median(durations)), 'agrees': agreement}

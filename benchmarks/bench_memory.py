@@ -23,8 +23,8 @@ from hyperseg_core import Checkpoint
 from hyperseg_core import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.commands.hardware import describe_machine
-from hyperseg_core.inference.engines import EngineSpec
-from hyperseg_core.inference.segmenter import build_engine
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.preparation import build_engine
 
 _SPEC = EngineSpec('openvino', 'cpu', 'f32')
 _RUNS = 8
@@ -44,13 +44,15 @@ def _checkpoint(name: str) -> Checkpoint:
 def _save(name: str, folder: Path) -> Path:
     """Write a network's file, from which the measured processes load it as users do."""
     checkpoint = _checkpoint(name)
-    return save_checkpoint(folder / f'{name}.safetensors', checkpoint.model, checkpoint.labels)
+    return save_checkpoint(folder / f'{name}.safetensors', checkpoint.model, checkpoint.label_set)
 
 
 def measure(file: str, kind: str) -> None:
     """Print this process's growth and peak [MiB]."""
     if kind == 'engine':
-        import openvino  # noqa: F401  imported before the start, as torch is
+        from hyperseg_core.inference.engines.openvino import import_openvino
+
+        import_openvino()  # before the start, as torch is
     else:
         from plain import PlainHyperSeg
         import torch
@@ -116,7 +118,7 @@ def main() -> None:
             for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
                 command = [sys.executable, __file__, '--role', str(file), kind]
                 done = subprocess.run(
-                    command, capture_output=True, text=True, check=True, env=os.environ
+                    command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ
                 )
                 found[kind] = json.loads(done.stdout.splitlines()[-1])
         ratios = {key: value / found['eager'][key] for key, value in found['engine'].items()}

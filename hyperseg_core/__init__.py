@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hyperseg_core.checkpoint import Checkpoint
     from hyperseg_core.checkpoint import load_checkpoint
     from hyperseg_core.checkpoint import save_checkpoint
+    from hyperseg_core.deploy.graph import build_graph
     from hyperseg_core.errors import CheckpointError
     from hyperseg_core.errors import ConfigError
     from hyperseg_core.errors import EngineError
@@ -40,6 +41,7 @@ __all__ = [
     'Scores',
     'Segmentation',
     'Segmenter',
+    'build_graph',
     'build_model',
     'import_published',
     'load_checkpoint',
@@ -49,6 +51,7 @@ __all__ = [
 
 _MODULES = {
     'checkpoint': ('Checkpoint', 'load_checkpoint', 'save_checkpoint'),
+    'deploy.graph': ('build_graph',),
     'errors': ('CheckpointError', 'ConfigError', 'EngineError', 'HyperSegError', 'InputError'),
     'inference.segmenter': ('Segmentation', 'Segmenter'),
     'labels': ('LabelSet', 'load_labels'),

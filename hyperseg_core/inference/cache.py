@@ -92,7 +92,7 @@ class CacheEntry:
         except OSError as err:
             self._release()
             # An image of a robot may hold built engines where nothing can be written.
-            self._is_readable = self._read_manifest()
+            self._is_readable = not self._path.is_symlink() and self._read_manifest()
             if not self._is_readable:
                 _warn(err)
         return self
@@ -133,7 +133,10 @@ class CacheEntry:
             return data
         self._files, self._parity = {}, None
         try:
-            self._clear()
+            # Without the lock they may be another process's, which is writing them.
+            self._is_readable = self._lock is not None
+            if self._is_readable:
+                self._clear()
         except OSError as err:
             self._is_readable = False
             _warn(err)
@@ -171,12 +174,13 @@ class CacheEntry:
         try:
             manifest = json.loads(_read_regular(self._path / _MANIFEST))
             files, parity = manifest['files'], manifest['parity']
-            if manifest['key'] != self._key or set(files) != self._names():
+            is_good = manifest['key'] == self._key and set(files) == self._names()
+            if not is_good or not isinstance(parity, dict):
                 return False
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         self._files, self._parity = dict(files), parity
-        return isinstance(parity, dict)
+        return True
 
     def _names(self) -> set[str]:
         """Return the names of what lies in the folder, but lock and manifest."""

@@ -54,6 +54,19 @@ class EngineFiles(Protocol):
         """Keep a file for next time, if there is a place."""
 
 
+class NoFiles:
+    """Keeps no files."""
+
+    folder: Path | None = None
+
+    def read(self, name: str) -> bytes | None:
+        """Have nothing."""
+        return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
     """Which engine, where, and how exactly it computes."""

@@ -23,7 +23,7 @@ class Machine:
     has_bf16: bool
     """Whether the CPU multiplies bfloat16 matrices in hardware (AMX or AVX-512 BF16)."""
     providers: tuple[str, ...]
-    """Execution providers of the installed ONNX Runtime."""
+    """Execution providers of the installed ONNX Runtime; not asked for where there is no CUDA."""
     installed: tuple[str, ...]
     """Engines whose libraries are there."""
 

@@ -17,6 +17,7 @@ from hyperseg_core.inference.engine import Engine
 from hyperseg_core.inference.engine import EngineFiles
 from hyperseg_core.inference.engine import EngineName
 from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import NoFiles
 from hyperseg_core.inference.engine import Task
 from hyperseg_core.inference.engine import is_installed
 from hyperseg_core.inference.engine import require
@@ -128,7 +129,7 @@ def _known_answers(task: Task, spec: EngineSpec) -> tuple[Answers | None, str]:
         if name != spec.name and is_installed(name):
             reference = EngineSpec(name, 'cpu', 'f32')
             try:
-                engine = _open(task, reference, _content(task, reference), _Nowhere())
+                engine = _open(task, reference, _content(task, reference), NoFiles())
             except EngineError as err:
                 _logger.info('%s cannot check %s: %s', reference, spec, err)
                 continue
@@ -140,15 +141,3 @@ def _known_answers(task: Task, spec: EngineSpec) -> tuple[Answers | None, str]:
         'for NaN. `hyperseg annotate` puts frames into it.', spec,
     )  # fmt: skip
     return None, 'nothing'
-
-
-class _Nowhere:
-    """Keeps no files."""
-
-    folder = None
-
-    def read(self, name: str) -> None:
-        """Have nothing."""
-
-    def write(self, name: str, data: bytes) -> None:
-        """Keep nothing."""

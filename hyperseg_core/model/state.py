@@ -26,7 +26,7 @@ def arrays_of(model: HyperSeg, *, half: bool = False) -> Arrays:
         ConfigError: If the network was fused.
     """
     arrays: Arrays = {
-        key: value.detach().cpu().contiguous().numpy()
+        key: _finite(key, value.detach().cpu().contiguous().numpy())
         for key, value in model.state_dict().items()
         if not key.endswith(_BOOKKEEPING)
     }
@@ -40,6 +40,11 @@ def arrays_of(model: HyperSeg, *, half: bool = False) -> Arrays:
             for key, value in arrays.items()
         }
     return arrays
+
+
+def _finite(key: str, value: NDArray[Any]) -> NDArray[Any]:
+    """Bring infinite variances, as release 0.1 wrote them, to the largest number there is."""
+    return np.minimum(value, np.finfo(value.dtype).max) if key.endswith('running_var') else value
 
 
 def model_of(config: ModelConfig, arrays: Mapping[str, NDArray[Any]], *, origin: str) -> HyperSeg:

@@ -103,6 +103,22 @@ def test_old_file_loads_and_gets_frames_when_it_is_saved_again(
         assert np.array_equal(load_checkpoint(new).tensors()[key], value)
 
 
+def test_old_infinite_variance_is_saved_as_a_number_that_means_the_same(
+    small_checkpoint: Path, tmp_path: Path
+) -> None:
+    key = 'decoder.meta_blocks.3.norms.1.running_var'
+    variance = load_checkpoint(small_checkpoint).tensors()[key].astype(np.float16)
+    variance[0] = np.inf
+    path = rewrite(small_checkpoint, tmp_path / 'a.safetensors', {key: variance}, sign=True)
+    old = load_checkpoint(path)
+    saved = save_checkpoint(tmp_path / 'b.safetensors', old.model, old.label_set)
+    again = load_checkpoint(saved)
+    assert np.isfinite(again.tensors()[key]).all()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.model(images), old.model(images))
+
+
 def test_changed_frame_is_refused(small_checkpoint: Path, tmp_path: Path) -> None:
     changes = {f'{PREFIX}0.class_ids': np.zeros(9, np.uint8)}
     path = rewrite(small_checkpoint, tmp_path / 'a.safetensors', changes, sign=False)

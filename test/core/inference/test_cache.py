@@ -174,14 +174,23 @@ def test_folder_that_cannot_be_made_costs_one_warning_for_all_sizes(
     assert root.read_text() == 'a file, where a folder should be'
 
 
-def test_link_to_an_entry_is_not_written_through(
-    entry: Path, root: Path, small_checkpoint: Path
+@pytest.mark.parametrize('is_good', [True, False])
+def test_link_to_an_entry_is_neither_read_nor_written_through(
+    entry: Path,
+    root: Path,
+    small_checkpoint: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_good: bool,
 ) -> None:
     linked_entry(root)
-    (entry / 'manifest.json').unlink()
-    before = sorted(path.name for path in (root.parent / 'elsewhere').iterdir())
+    if not is_good:
+        (entry / 'manifest.json').unlink()
+    elsewhere = root.parent / 'elsewhere'
+    before = {path.name: path.stat().st_mtime_ns for path in elsewhere.iterdir()}
     answer(small_checkpoint)
-    assert sorted(path.name for path in (root.parent / 'elsewhere').iterdir()) == before
+    assert caplog.text.count('cannot be used') == 1
+    assert {path.name: path.stat().st_mtime_ns for path in elsewhere.iterdir()} == before
 
 
 def test_full_disk_costs_one_warning_and_leaves_no_part_behind(
@@ -228,6 +237,17 @@ def test_held_lock_is_waited_for_a_while_then_the_engine_is_built_without(
     assert 'Another process builds the same engine; waiting' in caplog.text
     assert caplog.text.count('cannot be used') == 1
     assert not (entry / 'manifest.json').exists()
+
+
+def test_files_of_a_lock_that_is_held_are_left_alone(
+    entry: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, '_LOCK_WAIT_S', 0.2)
+    (entry / BLOB).write_bytes(b'half written by another process')
+    with (entry / 'lock').open('r+') as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        answer(small_checkpoint)
+    assert (entry / BLOB).read_bytes() == b'half written by another process'
 
 
 def test_key_depends_on_all_that_an_engine_is_made_for(small_checkpoint: Path) -> None:
