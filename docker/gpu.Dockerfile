@@ -13,9 +13,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends curl gnupg pyth
 COPY . /workspace/src/hyperseg_ros
 WORKDIR /workspace
 RUN python3 -m venv --system-site-packages .venv && . .venv/bin/activate \
-    && pip install --no-cache-dir torch timm safetensors "jsonargparse[signatures]" rich rosbags rosbags-image pillow \
-       onnxruntime-gpu onnx onnxscript opencv-python-headless \
+    && pip install --no-cache-dir torch timm ./src/hyperseg_ros \
+       onnxruntime-gpu \
     && . /opt/ros/${ROS_DISTRO}/setup.sh && colcon build --packages-select hyperseg_ros
-ENV FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA
+ENV FASTDDS_DEFAULT_PROFILES_FILE=/workspace/install/hyperseg_ros/share/hyperseg_ros/config/fastdds.xml
 ENTRYPOINT ["bash", "-c", ". /workspace/.venv/bin/activate && . /workspace/install/setup.bash && exec \"$@\"", "--"]
 CMD ["ros2", "launch", "hyperseg_ros", "segmenter.launch.py", "image:=/camera/image_raw", "engine:=tensorrt"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import hashlib
 import json
 from pathlib import Path
+import textwrap
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -26,12 +27,16 @@ from safetensors import SafetensorError
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from hyperseg_core.checkpoint_checks import check_preprocessing
+from hyperseg_core.checkpoint_checks import check_values
+from hyperseg_core.checkpoint_checks import parse_json
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
+from hyperseg_core.model.efficientnet import describe_efficientnet
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 from hyperseg_core.stored_frames import PREFIX
@@ -46,6 +51,7 @@ if TYPE_CHECKING:  # what a robot needs of a checkpoint, with its engine built, 
 FORMAT_VERSION = 2
 _READABLE_VERSIONS = ('1', '2')
 _FORMAT = 'hyperseg-checkpoint'
+_MAX_MESSAGE = 400
 _JSON_KEYS = ('model', 'labels', 'preprocessing', 'provenance', 'scores')
 
 
@@ -235,11 +241,17 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         FileNotFoundError: If there is no such file.
     """
     path = checkpoint_path(path_or_name)
-    metadata, _ = _read(path)
-    parts = {key: json.loads(metadata[key]) for key in _JSON_KEYS}
-    config = config_from_dict(parts['model'], origin=f'{path}, model')
-    labels = LabelSet.from_dict(parts['labels'], origin=f'{path}, labels')
-    check_labels(config.num_classes, labels)
+    metadata, state = _read(path)
+    try:
+        parts = {key: parse_json(metadata[key], key) for key in _JSON_KEYS}
+        config = config_from_dict(parts['model'], origin='model')
+        labels = LabelSet.from_dict(parts['labels'], origin='labels')
+        check_labels(config.num_classes, labels)
+        check_preprocessing(parts['preprocessing'], config)
+        check_values(state)
+        describe_efficientnet(config.backbone)
+    except (ConfigError, CheckpointError) as err:
+        raise CheckpointError(f'{path}: {textwrap.shorten(str(err), _MAX_MESSAGE)}') from err
     return Checkpoint(
         config=config,
         label_set=labels,

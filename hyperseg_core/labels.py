@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.model.config import build_dataclass
-from hyperseg_core.resources import read_yaml
+from hyperseg_core.files.typed_yaml import build_dataclass
+from hyperseg_core.files.typed_yaml import read_yaml
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 
@@ -209,8 +209,20 @@ class LabelSet:
                 ('classes', 'unions'), (LabelClass, LabelUnion), lists, strict=True
             )
         )
-        groups = {str(k): tuple(map(str, v)) for k, v in dict(data.get('groups') or {}).items()}
+        groups = _groups(data.get('groups') or {}, origin)
         return LabelSet(name=str(data['name']), classes=classes, groups=groups, unions=unions)
+
+
+def _groups(data: object, origin: str) -> dict[str, tuple[str, ...]]:
+    """Check that groups are lists of names.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if not isinstance(data, Mapping) or not all(isinstance(v, list) for v in data.values()):
+        msg = f'{origin}: `groups` must be a mapping of names to lists of classes.'
+        raise ConfigError(msg)
+    return {str(name): tuple(map(str, members)) for name, members in data.items()}
 
 
 def _plain_source(sources: tuple[SourceLabel, ...]) -> object:

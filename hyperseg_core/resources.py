@@ -7,9 +7,6 @@ asking ROS: the first parent of this file that holds them wins.
 """
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from hyperseg_core.errors import ConfigError
 
@@ -42,16 +39,3 @@ def resource(*parts: str) -> Path:
 def resource_names(*parts: str, suffix: str) -> tuple[str, ...]:
     """Return the sorted stems of the shipped files with `suffix` in a folder."""
     return tuple(sorted(path.stem for path in resource(*parts).glob(f'*{suffix}')))
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file as plain data; nothing in it is run.
-
-    Raises:
-        ConfigError: If it is not valid YAML.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as err:
-        msg = f'{path} is not valid YAML: {err}.'
-        raise ConfigError(msg) from err

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperseg_core.errors import CheckpointError
+from hyperseg_core.errors import InputError
+from hyperseg_core.frames.compressed import decode_plain
 
 if TYPE_CHECKING:
     from hyperseg_core.labels import LabelSet
@@ -98,11 +100,10 @@ def _encode_png(image: Bytes) -> Bytes:
 
 
 def _decode_png(name: str, tensors: Mapping[str, NDArray[Any]]) -> Bytes:
-    pixels = None
-    if name in tensors:
-        pixels = cv2.imdecode(np.ascontiguousarray(tensors[name]), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        msg = f'The checkpoint holds no readable {name}. Save it anew.'
-        raise CheckpointError(msg)
+    try:
+        pixels = decode_plain(np.ascontiguousarray(tensors[name]).data)
+    except (KeyError, InputError) as err:
+        msg = f'The checkpoint holds no readable {name} ({err}). Save it anew.'
+        raise CheckpointError(msg) from err
     image = pixels if pixels.ndim == 2 else pixels[..., ::-1]
     return np.ascontiguousarray(image, np.uint8)

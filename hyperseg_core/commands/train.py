@@ -13,8 +13,8 @@ import yaml
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.files.atomic import write_atomically
-from hyperseg_core.model.config import build_dataclass
-from hyperseg_core.resources import read_yaml
+from hyperseg_core.files.typed_yaml import build_dataclass
+from hyperseg_core.files.typed_yaml import read_yaml
 
 
 def train_command(

@@ -22,6 +22,7 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import BackboneConfig
 from hyperseg_core.model.efficientnet import check_depths
 from hyperseg_core.model.efficientnet import check_taps
+from hyperseg_core.model.efficientnet import describe_efficientnet
 from hyperseg_core.model.efficientnet import same_padding
 
 _NORM_MOMENTUM = 0.01
@@ -66,6 +67,7 @@ class Backbone(nn.Module):
             ConfigError: If timm has no such network, or `tap_scales` do not fit it.
         """
         super().__init__()
+        describe_efficientnet(config)  # timm would take `hf-hub:` and `local-dir:`, too
         try:
             network = timm.create_model(
                 config.name, in_chans=in_channels, drop_path_rate=config.drop_path

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a HyperSeg network is made of, as frozen data; one YAML per preset in `config/model`."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from dataclasses import dataclass
-import functools
 from pathlib import Path
-import types
 import typing
 from typing import Any
 from typing import Literal
 
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.resources import read_yaml
+from hyperseg_core.files.typed_yaml import build_dataclass
+from hyperseg_core.files.typed_yaml import read_yaml
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names
 
@@ -37,6 +36,21 @@ class BackboneConfig:
     dropout: float = 0.2
     """Dropout on the head features while training, 0 to 1."""
 
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: If a value is outside of them.
+        """
+        _check_ranges(
+            'backbone',
+            nominal_size=((self.nominal_size,), 32, 2048),
+            tap_scales=(self.tap_scales, 0.01, 1.0),
+            depths=(self.depths or (1,), 1, 64),
+            drop_path=((self.drop_path,), 0.0, 1.0),
+            dropout=((self.dropout,), 0.0, 1.0),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContextHeadConfig:
@@ -46,6 +60,14 @@ class ContextHeadConfig:
     """`halved`: C/2 channels inside (CamVid, Cityscapes); `full`: C channels (VOC)."""
     levels: int = 2
     """Resolutions it works on; inputs are multiples of 32 * 2 ** (levels - 1) px."""
+
+    def __post_init__(self) -> None:
+        """Check the range.
+
+        Raises:
+            ConfigError: If there are no levels, or more than fit an image.
+        """
+        _check_ranges('context_head', levels=((self.levels,), 1, 5))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +100,16 @@ class DecoderConfig:
             ConfigError: If lengths, kernel sizes or the unified level do not fit.
         """
         levels = len(self.kernel_sizes)
+        last = levels - 1
+        _check_ranges(
+            'decoder',
+            levels=((levels,), 1, 6),
+            channels=(self.channels or (1,), 1, 1024),
+            groups=(self.groups, 1, 1024),
+            expansion=((self.expansion,), 1, 8),
+            unified_from=((last if self.unified_from is None else self.unified_from,), 0, last),
+            refinement_width=((self.refinement_width or 1,), 1, 8192),
+        )
         if not set(self.kernel_sizes) <= {1, 3}:
             msg = f'Decoder kernel sizes {self.kernel_sizes} must each be 1 or 3.'
             raise ConfigError(msg)
@@ -112,11 +144,18 @@ class ModelConfig:
     decoder: DecoderConfig
 
     def __post_init__(self) -> None:
-        """Check the class count.
+        """Check the class count, the size and the normalisation.
 
         Raises:
-            ConfigError: If `num_classes` cannot be stored in a label image.
+            ConfigError: If `num_classes` cannot be stored in a label image, or another value is
+                outside its range.
         """
+        _check_ranges(
+            'model',
+            size=(self.size, 32, 4096),
+            mean=(self.mean, -10.0, 10.0),
+            std=(self.std, 1e-4, 100.0),
+        )
         if not 1 <= self.num_classes <= 255:
             msg = (
                 f'num_classes is {self.num_classes}, but must be 1 to 255: id 255 of a label '
@@ -132,6 +171,19 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `config_from_dict` reads back."""
         return dataclasses.asdict(self)
+
+
+def _check_ranges(part: str, **ranges: tuple[Sequence[float], float, float]) -> None:
+    """Check that values lie within ranges, both ends included; NaN lies in none.
+
+    Raises:
+        ConfigError: For the first that does not, with its name.
+    """
+    for name, (values, low, high) in ranges.items():
+        for value in values:
+            if not low <= value <= high:
+                msg = f'{part}.{name} is {value:.6g}, but must be {low:g} to {high:g}.'
+                raise ConfigError(msg)
 
 
 def nearest_multiple(size: int, unit: int) -> int:
@@ -172,63 +224,3 @@ def config_from_dict(data: object, *, origin: str = 'model configuration') -> Mo
         ConfigError: For an unknown or missing key or a wrong type, with its dotted name.
     """
     return typing.cast('ModelConfig', build_dataclass(ModelConfig, data, origin=origin))
-
-
-def build_dataclass(cls: type, data: object, *, origin: str, prefix: str = '') -> Any:
-    """Build a frozen dataclass, and those nested in it, from plain data.
-
-    Raises:
-        ConfigError: For an unknown or missing key or a wrong type, with its dotted name.
-    """
-    if not isinstance(data, Mapping):
-        msg = f'{origin}: {prefix or "the file"} must be a mapping, not {type(data).__name__}.'
-        raise ConfigError(msg)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in data:
-        if key not in fields:
-            msg = f'{origin}: unknown key {prefix + str(key)!r}; known: {", ".join(fields)}.'
-            raise ConfigError(msg)
-    hints = _type_hints(cls)
-    values = {}
-    for name, field in fields.items():
-        if name in data:
-            values[name] = _convert(hints[name], data[name], origin, prefix + name)
-        elif field.default is dataclasses.MISSING and (
-            field.default_factory is dataclasses.MISSING
-        ):
-            msg = f'{origin}: key {prefix + name!r} is missing.'
-            raise ConfigError(msg)
-    return cls(**values)
-
-
-@functools.cache
-def _type_hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _convert(hint: Any, value: Any, origin: str, name: str) -> Any:
-    """Check one value against its annotation; lists become tuples, integers floats."""
-    arguments = typing.get_args(hint)
-    kind = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint):
-        return build_dataclass(typing.cast('type', hint), value, origin=origin, prefix=f'{name}.')
-    if kind in {types.UnionType, typing.Union}:
-        if value is None and type(None) in arguments:
-            return None
-        rest = [argument for argument in arguments if argument is not type(None)]
-        fits = [item for item in rest if isinstance(item, type) and type(value) is item]
-        return _convert((fits or rest[-1:])[0], value, origin, name)
-    if kind is tuple and isinstance(value, list | tuple):
-        if arguments[-1] is not Ellipsis and len(arguments) != len(value):
-            msg = f'{origin}: {name!r} has {len(value)} items but needs {len(arguments)}.'
-            raise ConfigError(msg)
-        return tuple(_convert(arguments[0], item, origin, name) for item in value)
-    if kind is Literal and value in arguments:
-        return value
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and isinstance(value, hint):
-        return value
-    expected = ' | '.join(map(repr, arguments)) if kind is Literal else str(hint)
-    msg = f'{origin}: {name!r} is {value!r}, expected {expected}.'
-    raise ConfigError(msg)

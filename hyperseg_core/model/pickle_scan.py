@@ -19,7 +19,8 @@ _MAX_PICKLE = 256 << 20
 _MAX_UNPACKED = 16 << 30
 _MAX_RATIO = 20
 """`torch.save` compresses nothing; weights that somebody zipped anew shrink by far less."""
-_MAX_PICKLES = 8
+_NUM_PICKLES = 5
+"""Of an old file: number, version, system, content, names of storages; then the numbers."""
 _MAGIC = b'\x80'
 _LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
 """What old files begin with, as a number."""
@@ -69,9 +70,9 @@ def _check_archive(path: Path) -> None:
 
 
 def _check_legacy(path: Path, file: BinaryIO) -> None:
-    """Read the pickles of a file from before PyTorch 1.6: magic number, version, system, content."""
+    """Read the pickles of a file from before PyTorch 1.6: number, version, system, content."""
     size = path.stat().st_size
-    for _ in range(_MAX_PICKLES):
+    for _ in range(_NUM_PICKLES):
         start = file.read(1)
         if start != _MAGIC:
             return

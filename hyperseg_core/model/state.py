@@ -34,7 +34,11 @@ def arrays_of(model: HyperSeg, *, half: bool = False) -> Arrays:
         msg = 'The network was fused, which cannot be undone; save it before `fuse()`.'
         raise ConfigError(msg)
     if half:
-        arrays = {key: value.astype(np.float16) for key, value in arrays.items()}
+        # Statistics stay: variances beyond 65,504 are infinite in half precision.
+        arrays = {
+            key: value if '.running_' in key else value.astype(np.float16)
+            for key, value in arrays.items()
+        }
     return arrays
 
 

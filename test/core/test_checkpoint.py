@@ -1,12 +1,15 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import gc
+import json
 from pathlib import Path
 from typing import Any
 import weakref
 
+import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save as save_numpy
 from safetensors.torch import save_file
 import torch
 
@@ -188,3 +191,113 @@ def test_annotate_adds_scores_and_terms(saved: Path, tmp_path: Path) -> None:
     assert checkpoint.scores['drive test']['mean_iou'] == 0.5
     assert checkpoint.scores['val'] == {'mean_iou': 0.5}
     assert checkpoint.provenance['licence'] == 'mine'
+
+
+def test_half_precision_keeps_variances_that_it_cannot_hold(
+    model: HyperSeg, tmp_path: Path
+) -> None:
+    import copy
+
+    loud = copy.deepcopy(model)
+    loud.decoder.meta_blocks[-1].norms[-1].running_var[0] = 1e6
+    path = save_checkpoint(tmp_path / 'loud.safetensors', loud, load_labels('camvid'), half=True)
+    kept = load_checkpoint(path).model
+    assert kept.decoder.meta_blocks[-1].norms[-1].running_var[0] == 1e6
+
+
+def _edited(saved: Path, target: Path, edit: dict[str, str], tensors: dict[str, Any]) -> Path:
+    """Write a copy with other metadata and tensors, signed as if it were meant."""
+    with safe_open(saved, framework='np') as file:
+        metadata = dict(file.metadata()) | edit
+        state = {key: file.get_tensor(key) for key in file.keys()} | tensors
+    metadata['digest'] = digest(state, metadata)
+    target.write_bytes(save_numpy(state, metadata))
+    return target
+
+
+def _with(saved: Path, part: str, **values: Any) -> dict[str, str]:
+    with safe_open(saved, framework='np') as file:
+        found = json.loads(file.metadata()[part])
+    for path, value in values.items():
+        place = found
+        *outer, last = path.split('__')
+        for key in outer:
+            place = place[key]
+        place[last] = value
+    return {part: json.dumps(found)}
+
+
+HOSTILE: dict[str, tuple[str, Any]] = {
+    'hub': ('model', {'backbone__name': 'hf-hub:someone/something'}),
+    'local folder': ('model', {'backbone__name': 'local-dir:/etc'}),
+    'levels': ('model', {'context_head__levels': 40}),
+    'no levels': ('model', {'context_head__levels': 0}),
+    'channels': ('model', {'decoder__channels': [10**9, 32, 32]}),
+    'negative channels': ('model', {'decoder__channels': [-1, 32, 32]}),
+    'groups': ('model', {'decoder__groups': [0, 32, 32, 16]}),
+    'expansion': ('model', {'decoder__expansion': 10**6}),
+    'taps': ('model', {'backbone__tap_scales': [1e9, 0.5, 0.5, 0.25, 0.25]}),
+    'depths': ('model', {'backbone__depths': [10**6] * 7}),
+    'nominal size': ('model', {'backbone__nominal_size': 10**9}),
+    'size': ('model', {'size': [10**6, 10**6]}),
+    'std 0': ('model', {'std': [0.0, 0.5, 0.5]}),
+    'a million digits': ('model', {'num_classes': 10**400}),
+    'classes': ('model', {'num_classes': True}),
+    'unified': ('model', {'decoder__unified_from': -3}),
+    'refinement': ('model', {'decoder__refinement_width': 10**12}),
+    'other mean': ('preprocessing', {'mean': [0.1, 0.2, 0.3]}),
+    'other size': ('preprocessing', {'size': [64, 64]}),
+}
+
+
+@pytest.mark.parametrize('name', list(HOSTILE))
+def test_values_that_cannot_be_meant_are_one_short_error(
+    name: str, saved: Path, tmp_path: Path
+) -> None:
+    part, values = HOSTILE[name]
+    path = _edited(saved, tmp_path / 'x.safetensors', _with(saved, part, **values), {})
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert len(str(caught.value)) < 600 + len(str(path))
+
+
+@pytest.mark.parametrize(
+    ('text', 'told'),
+    [
+        ('{', 'is no JSON'),
+        ('[' * 100_000, 'nested too deep'),
+        ('{"num_classes": ' + '9' * 6000 + '}', 'is no JSON'),
+        ('{"mean": [NaN, 0, 0]}', 'NaN is no number'),
+        ('{"mean": [Infinity, 0, 0]}', 'Infinity is no number'),
+        ('[]', 'must be a mapping'),
+        ('{"x": "' + 'a' * 10_000 + '"}', 'unknown key'),
+        ('{"' + 'a' * 10_000 + '": 1}', 'unknown key'),
+    ],
+)
+def test_json_that_is_none_is_one_short_error(
+    text: str, told: str, saved: Path, tmp_path: Path
+) -> None:
+    path = _edited(saved, tmp_path / 'x.safetensors', {'model': text}, {})
+    with pytest.raises(CheckpointError, match=told) as caught:
+        load_checkpoint(path)
+    assert len(str(caught.value)) < 600 + len(str(path))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'told'),
+    [
+        ('backbone.conv_stem.weight', np.nan, 'NaN or infinite'),
+        ('backbone.conv_stem.weight', np.inf, 'NaN or infinite'),
+        ('backbone.bn1.running_var', -1.0, 'negative variances'),
+        ('backbone.bn1.running_mean', -np.inf, 'NaN or infinite'),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    key: str, value: float, told: str, saved: Path, tmp_path: Path
+) -> None:
+    with safe_open(saved, framework='np') as file:
+        tensor = file.get_tensor(key).copy()
+    tensor.reshape(-1)[0] = value
+    path = _edited(saved, tmp_path / 'x.safetensors', {}, {key: tensor})
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(path)

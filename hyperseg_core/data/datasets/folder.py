@@ -20,10 +20,10 @@ from hyperseg_core.data.pairs import FilePairs
 from hyperseg_core.data.pairs import Pair
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.files.typed_yaml import read_yaml
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import as_sources
 from hyperseg_core.labels import load_labels
-from hyperseg_core.resources import read_yaml
 
 _STEM = '{stem}'
 

@@ -218,7 +218,10 @@ def test_impossible_class_count_is_refused(num_classes: int) -> None:
         (('channels: [64, 32, 32]', 'channels: [64, 32]'), r'4 levels but 2 channel counts'),
         (('slices: overlapping', 'slices: none'), r"expected 'overlapping' \| 'consecutive'"),
         (('  nominal_size: 224\n', ''), r"'backbone.nominal_size' is missing"),
-        (('name: tf_efficientnet_lite0', 'name: resnet_zero'), r"'resnet_zero' is not in timm"),
+        (
+            ('name: tf_efficientnet_lite0', 'name: resnet_zero'),
+            r"'resnet_zero' cannot be deployed; known: tf_",
+        ),
     ],
 )
 def test_wrong_model_yaml_names_file_and_key(

@@ -19,9 +19,9 @@ from hyperseg_core import InputError
 from hyperseg_core import load_checkpoint
 from hyperseg_core import load_labels
 from hyperseg_core import save_checkpoint
+from hyperseg_core.files.typed_yaml import build_dataclass
 from hyperseg_core.metrics import Scores
 from hyperseg_core.metrics import confusion_matrix
-from hyperseg_core.model.config import build_dataclass
 from hyperseg_core.model.hyperseg import build_model
 from hyperseg_core.resources import resource
 from hyperseg_core.resources import resource_names

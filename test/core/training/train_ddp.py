@@ -33,7 +33,7 @@ def main() -> None:
     """Train 4 steps; batch norms are frozen, as gloo cannot synchronise them on CPUs."""
     out, devices, batch = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     out.mkdir(parents=True, exist_ok=True)
-    from hyperseg_core.model.config import build_dataclass
+    from hyperseg_core.files.typed_yaml import build_dataclass
 
     data = {
         'model': {'preset': 'lite0'},
