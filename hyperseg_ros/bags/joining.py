@@ -68,7 +68,7 @@ def join_chunks(
 def _write_label_info(
     writer: BagWriter, mask_topic: str, time_ns: int, segmenter: Segmenter
 ) -> None:
-    names, threshold = segmenter.labels.names, segmenter.confidence_threshold
+    names, threshold = segmenter.label_set.names, segmenter.confidence_threshold
     info = writer.label_info(writer.header_at(time_ns, ''), names, threshold)
     topic = f'{mask_topic.removesuffix("/mask")}/label_info'
     writer.write(topic, LABEL_INFO, time_ns, info, latched=True)
