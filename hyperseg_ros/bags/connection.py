@@ -19,6 +19,8 @@ from hyperseg_core.errors import InputError
 
 CDR, ROS1 = 'cdr', 'ros1'
 """How messages are serialised that we read: ROS 2's way and ROS 1's."""
+_MAX_QOS_CHARACTERS = 1 << 20
+_LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _DDS_TYPE = re.compile(r'([a-z]\w*)::msg::(?:dds_::)?(\w+?)_?')
 
 
@@ -139,7 +141,7 @@ def read_profiles(written: Any) -> tuple[Qos, ...]:
     """Read QoS profiles, as YAML or plain data; those that are damaged are left out."""
     if isinstance(written, str):
         try:
-            written = yaml.safe_load(written)
+            written = yaml.load(written[:_MAX_QOS_CHARACTERS], _LOADER)
         except (yaml.YAMLError, RecursionError, ValueError):
             return ()
     found: list[Qos] = []

@@ -179,17 +179,17 @@ class Labeller:
         header = item.header
         if item.copied is not None:
             writer.copy(item.copied)
-        mask = writer.image(header, found.labels, 'mono8')
+        mask = writer.image(header, found.class_ids, 'mono8')
         writer.write(f'{prefix}/mask', IMAGE, time_ns, mask)
         if self._options.confidence:
             plane = writer.image(header, found.confidence, 'mono8')
             writer.write(f'{prefix}/confidence', IMAGE, time_ns, plane)
         if self._options.compressed:
-            png = writer.compressed(header, encode_png(found.labels), MASK_FORMAT)
+            png = writer.compressed(header, encode_png(found.class_ids), MASK_FORMAT)
             writer.write(f'{prefix}/mask/compressed', COMPRESSED, time_ns, png)
         if self._options.overlay:
             pixels = np.ascontiguousarray(item.pixels)
-            picture = overlay(pixels, found.labels, self._segmenter.labels)
+            picture = overlay(pixels, found.class_ids, self._segmenter.label_set)
             writer.write(
                 f'{prefix}/overlay', IMAGE, time_ns, writer.image(header, picture, 'rgb8')
             )

@@ -33,6 +33,7 @@ from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_ros.bags.connection import Connection
 from hyperseg_ros.bags.connection import RawMessage
 from hyperseg_ros.bags.files import LABELLING
+from hyperseg_ros.bags.joining import join_chunks
 from hyperseg_ros.bags.labeller import Labeller
 from hyperseg_ros.bags.labeller import LabelOptions
 from hyperseg_ros.bags.labeller import chunk_report
@@ -42,8 +43,6 @@ from hyperseg_ros.bags.reader import BagReader
 from hyperseg_ros.bags.reader import open_bag
 from hyperseg_ros.bags.topics import image_topics
 from hyperseg_ros.bags.topics import output_prefixes
-from hyperseg_ros.bags.types import LABEL_INFO
-from hyperseg_ros.bags.writer import BagWriter
 
 _CHUNK = 200
 _CHUNK_BYTES = 128 << 20
@@ -104,7 +103,10 @@ def label_bag(
     if not report.labelled:
         parts.remove_all()
         return report
-    _join(parts, out, provenance, segmenter, options, report)
+    join_chunks(
+        parts, out, segmenter,
+        storage=options.storage, provenance=provenance, problems=report.problems,
+    )  # fmt: skip
     return report
 
 
@@ -239,40 +241,3 @@ def _note_silence(
     empty -= {item.topic for item in images if reader.num_read(item)}
     report.silent_topics = sorted(lost | (empty if asked else set()))
     report.left_out += [f'{topic} has no messages.' for topic in sorted(empty)]
-
-
-def _join(
-    parts: Parts,
-    out: Path,
-    provenance: dict[str, Any],
-    segmenter: Segmenter,
-    options: LabelOptions,
-    report: LabelReport,
-) -> None:
-    """Join the chunks to the output bag and give it its name."""
-    # Storage files are named after the folder that they are written in.
-    unfinished = parts.unfinished('joined') / out.name
-    writer = BagWriter(unfinished, storage=options.storage)
-    writer.annotate('hyperseg', json.dumps(provenance, sort_keys=True))
-    known: set[str] = set()
-    for chunk in parts.chunks():
-        with open_bag(chunk / 'bag') as reader:
-            told = chunk_report(chunk)['masks']
-            for message in reader.messages(reader.connections):
-                for topic in sorted(set(told) - known):
-                    known.add(topic)
-                    names, threshold = segmenter.labels.names, segmenter.confidence_threshold
-                    header = writer.header_at(message.time_ns, '')
-                    info = writer.label_info(header, names, threshold)
-                    topic_info = f'{topic.removesuffix("/mask")}/label_info'
-                    writer.write(topic_info, LABEL_INFO, message.time_ns, info, latched=True)
-                writer.copy(message)
-            lost = reader.problems + [str(gap) for gap in reader.gaps(reader.connections)]
-        if lost:
-            msg = f'The chunk {chunk} has been damaged: {lost[0]}. Delete it and use --resume.'
-            raise InputError(msg)
-    writer.close()
-    summary = {'labelled': report.labelled, 'problems': report.problems, **provenance}
-    (unfinished / LABELLING).write_text(json.dumps(summary, indent=2), encoding='utf-8')
-    unfinished.rename(out)
-    parts.remove()

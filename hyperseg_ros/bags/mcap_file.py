@@ -12,9 +12,7 @@ from collections.abc import Set as AbstractSet
 from io import BytesIO
 from pathlib import Path
 import struct
-from typing import Any
 from typing import BinaryIO
-import zlib
 
 from mcap import records
 from mcap.data_stream import ReadDataStream
@@ -23,7 +21,6 @@ from mcap.opcode import Opcode
 from hyperseg_ros.bags.chunks import Chunk
 from hyperseg_ros.bags.chunks import chosen_chunks
 from hyperseg_ros.bags.chunks import in_time_order
-from hyperseg_ros.bags.compression import unpack
 from hyperseg_ros.bags.connection import CDR
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
@@ -32,15 +29,17 @@ from hyperseg_ros.bags.connection import is_latched
 from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import read_profiles
 from hyperseg_ros.bags.connection import type_name
+from hyperseg_ros.bags.mcap_records import FOOTER
+from hyperseg_ros.bags.mcap_records import MAGIC
+from hyperseg_ros.bags.mcap_records import MESSAGE
+from hyperseg_ros.bags.mcap_records import RECORD
+from hyperseg_ros.bags.mcap_records import chunk_content
+from hyperseg_ros.bags.mcap_records import is_sound
+from hyperseg_ros.bags.mcap_records import record_at
+from hyperseg_ros.bags.mcap_records import short_reason
+from hyperseg_ros.bags.mcap_records import summary_records
 
-MAGIC = b'\x89MCAP0\r\n'
-_RECORD = struct.Struct('<BQ')
-_MESSAGE = struct.Struct('<HIQQ')
-_CHUNK = struct.Struct('<QQQI')
-_FOOTER = struct.Struct('<BQQQI8s')
 _RUN_BYTES = 4 << 20
-_MAX_RECORD_BYTES = 64 << 20
-"""Of records that describe: channels, schemas, the index of a chunk."""
 _FORMS = {'ros2msg': 'ros2msg', 'ros2idl': 'ros2idl', 'omgidl': 'ros2idl', 'ros1msg': 'ros1msg'}
 
 
@@ -113,11 +112,11 @@ class McapFile:
             )
             return [], None, size
         if start == 0:
-            return [], None, size - _FOOTER.size
+            return [], None, size - FOOTER.size
         indexes: list[records.ChunkIndex] = []
         statistics = None
         try:
-            for opcode, stream in _summary_records(file, start, size - _FOOTER.size):
+            for opcode, stream in summary_records(file, start, size - FOOTER.size):
                 if opcode == Opcode.CHUNK_INDEX:
                     indexes.append(records.ChunkIndex.read(stream))
                 elif opcode == Opcode.STATISTICS:
@@ -125,20 +124,22 @@ class McapFile:
                 else:
                     self._learn(opcode, stream)
         except Exception as err:  # damaged records make struct, UTF-8 and mcap raise
-            self._note(f'its summary is damaged ({_reason(err)}); the records are read instead')
+            self._note(
+                f'its summary is damaged ({short_reason(err)}); the records are read instead'
+            )
             return [], None, start
         indexes.sort(key=lambda index: index.chunk_start_offset)
-        if not _is_sound(indexes, start):
+        if not is_sound(indexes, start):
             self._note('its index is damaged; the records are read instead')
             return [], None, start
         return indexes, statistics, start
 
     @staticmethod
     def _summary_start(file: BinaryIO, size: int) -> int | None:
-        if size < len(MAGIC) + _FOOTER.size:
+        if size < len(MAGIC) + FOOTER.size:
             return None
-        file.seek(size - _FOOTER.size)
-        opcode, length, start, _, _, magic = _FOOTER.unpack(file.read(_FOOTER.size))
+        file.seek(size - FOOTER.size)
+        opcode, length, start, _, _, magic = FOOTER.unpack(file.read(FOOTER.size))
         is_footer = (opcode, length, magic) == (Opcode.FOOTER, 20, MAGIC)
         return start if is_footer and start < size else None
 
@@ -156,9 +157,9 @@ class McapFile:
         position, run = start, None
         while position < end:
             file.seek(position)
-            head = file.read(_RECORD.size)
-            opcode, length = _RECORD.unpack(head) if len(head) == _RECORD.size else (0, 0)
-            stop = position + _RECORD.size + length
+            head = file.read(RECORD.size)
+            opcode, length = RECORD.unpack(head) if len(head) == RECORD.size else (0, 0)
+            stop = position + RECORD.size + length
             if opcode == 0 or (stop > end and opcode != Opcode.CHUNK):
                 self._note(f'the file is cut off or damaged at byte {position} of {end}')
                 return
@@ -171,8 +172,8 @@ class McapFile:
                 if stop > end:
                     self._note(f'the chunk at byte {position} is cut off')
                 run = None
-            elif opcode == Opcode.MESSAGE and length >= _MESSAGE.size:
-                channel, _, time_ns, _ = _MESSAGE.unpack(file.read(_MESSAGE.size))
+            elif opcode == Opcode.MESSAGE and length >= MESSAGE.size:
+                channel, _, time_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
                 if run is None or stop - run.offset > _RUN_BYTES:
                     run = Chunk(position, 0, time_ns, time_ns, frozenset(), is_run=True)
                     self._chunks.append(run)
@@ -187,7 +188,7 @@ class McapFile:
         try:
             self._learn(opcode, ReadDataStream(BytesIO(body)))
         except Exception as err:  # as in the summary
-            self._note(f'a record at byte {position} is damaged ({_reason(err)})')
+            self._note(f'a record at byte {position} is damaged ({short_reason(err)})')
 
     def _examine_chunks(self, file: BinaryIO) -> None:
         """Read everything once, to learn channels, times and counts."""
@@ -203,26 +204,26 @@ class McapFile:
     ) -> Iterator[tuple[int, int, memoryview]]:
         """Give a chunk's messages; all that are whole, if it is damaged."""
         try:
-            content = _content(file, chunk)
+            content = chunk_content(file, chunk)
         except DamagedBagError as error:
             self._note(f'the chunk at byte {chunk.offset} cannot be read: {error}')
             return
         position = 0
         while position < len(content):
-            opcode, body = _record_at(content, position)
+            opcode, body = record_at(content, position)
             if body is None:
                 self._note(
                     f'the chunk at byte {chunk.offset} is damaged or cut off after {position} of '
                     f'its bytes'
                 )
                 return
-            if opcode == Opcode.MESSAGE and len(body) >= _MESSAGE.size:
-                channel, _, time_ns, _ = _MESSAGE.unpack_from(body)
+            if opcode == Opcode.MESSAGE and len(body) >= MESSAGE.size:
+                channel, _, time_ns, _ = MESSAGE.unpack_from(body)
                 if channels is None or channel in channels:
-                    yield time_ns, channel, body[_MESSAGE.size :]
+                    yield time_ns, channel, body[MESSAGE.size :]
             elif channels is None and opcode in {Opcode.SCHEMA, Opcode.CHANNEL}:
                 self._learn_safely(opcode, body, chunk.offset)
-            position += _RECORD.size + len(body)
+            position += RECORD.size + len(body)
 
     def _describe(self, channel: records.Channel) -> Channel:
         schema = self._schemas.get(channel.schema_id)
@@ -235,71 +236,3 @@ class McapFile:
             form, channel.metadata.get('topic_type_hash', ''), self._counts[channel.id],
             profiles, is_latched(profiles) or channel.metadata.get('latching') == '1',
         )  # fmt: skip
-
-
-def _summary_records(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, ReadDataStream]]:
-    position = start
-    while position < end:
-        file.seek(position)
-        opcode, length = _RECORD.unpack(file.read(_RECORD.size))
-        position += _RECORD.size + length
-        if position > end or length > _MAX_RECORD_BYTES:
-            msg = f'a record of {length} bytes does not fit'
-            raise DamagedBagError(msg)
-        yield opcode, ReadDataStream(BytesIO(file.read(length)))
-
-
-def _is_sound(indexes: list[records.ChunkIndex], end: int) -> bool:
-    """Tell whether chunks follow each other within the data."""
-    position = len(MAGIC)
-    for index in indexes:
-        if index.chunk_start_offset < position:
-            return False
-        position = index.chunk_start_offset + index.chunk_length + index.message_index_length
-    return position <= end
-
-
-def _content(file: BinaryIO, chunk: Chunk) -> memoryview:
-    """Return the records of a chunk or run; fewer, where it is cut off."""
-    file.seek(chunk.offset)
-    if chunk.is_run:
-        return memoryview(file.read(chunk.num_bytes))
-    raw: Any = memoryview(file.read(chunk.num_bytes))
-    try:
-        opcode, length = _RECORD.unpack_from(raw)
-        _, _, size, crc = _CHUNK.unpack_from(raw, 9)
-        (name_length,) = struct.unpack_from('<I', raw, 37)
-        form = bytes(raw[41 : 41 + name_length]).decode()
-        (packed_size,) = struct.unpack_from('<Q', raw, 41 + name_length)
-    except (struct.error, UnicodeDecodeError) as err:
-        msg = f'its head is damaged or cut off ({err})'
-        raise DamagedBagError(msg) from err
-    if opcode != Opcode.CHUNK:
-        msg = 'there is no chunk'
-        raise DamagedBagError(msg)
-    begin = 49 + name_length
-    packed = raw[begin : begin + packed_size]
-    content = unpack(packed, form, size)
-    is_whole = len(packed) == packed_size and length + _RECORD.size <= len(raw)
-    if is_whole and len(content) != size:
-        msg = f'it unpacks to {len(content)} bytes instead of {size}'
-        raise DamagedBagError(msg)
-    if is_whole and crc and zlib.crc32(content) != crc:
-        msg = 'its checksum does not fit'
-        raise DamagedBagError(msg)
-    return memoryview(content)
-
-
-def _record_at(content: memoryview, position: int) -> tuple[int, memoryview | None]:
-    """Return a record's opcode and body; None where it is not whole."""
-    if position + _RECORD.size > len(content):
-        return 0, None
-    opcode, length = _RECORD.unpack_from(content, position)
-    begin = position + _RECORD.size
-    if opcode == 0 or length > len(content) - begin:
-        return opcode, None
-    return opcode, content[begin : begin + length]
-
-
-def _reason(err: Exception) -> str:
-    return f'{type(err).__name__}: {err}'[:120]

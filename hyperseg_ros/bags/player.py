@@ -4,20 +4,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
-import importlib
-import importlib.util
 import logging
-from pathlib import Path
 import time
 from typing import Any
 
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import HistoryPolicy
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
 from rich.progress import BarColumn
 from rich.progress import Progress
 from rich.progress import TextColumn
@@ -27,8 +20,9 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_ros.bags.connection import Connection
 from hyperseg_ros.bags.connection import RawMessage
-from hyperseg_ros.bags.connection import ros2_type_name
 from hyperseg_ros.bags.pace import Pace
+from hyperseg_ros.bags.publishers import message_class
+from hyperseg_ros.bags.publishers import qos_of
 from hyperseg_ros.bags.reader import BagReader
 from hyperseg_ros.bags.topics import described
 from hyperseg_ros.bags.types import MessageTypes
@@ -41,8 +35,6 @@ _LAST_S, _LEAVE_S = 2.0, 0.2
 _END_NS = 2**31 * 10**9
 """ROS's time ends there; a message recorded later has a damaged log time."""
 _HEAD_BYTES = 4
-_MIN_DEPTH, _MAX_KEPT = 10, 1000
-"""Messages of a topic that wait for slow subscribers; latched ones that late ones still get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,54 +194,3 @@ def _remapping(text: str) -> tuple[str, str]:
         msg = f'--remap {text!r} is not FROM:=TO.'
         raise ConfigError(msg)
     return source, target
-
-
-def message_class(kind: str) -> Any:
-    """Return the installed class of a message type, looking before importing.
-
-    Raises:
-        InputError: If it is no type's name, or is not installed.
-    """
-    package, _, name = ros2_type_name(kind).split('/')
-    spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec is not None else None
-    # Only a package of messages is imported: a bag must not make us run anything else.
-    modules = [Path(place) / 'msg' / '__init__.py' for place in places or ()]
-    if not any(module.is_file() for module in modules):
-        apt = package.replace('_', '-')
-        msg = f'its type {kind} is not installed: apt install ros-$ROS_DISTRO-{apt}.'
-        raise InputError(msg)
-    try:
-        return getattr(importlib.import_module(f'{package}.msg'), name)
-    except (ImportError, AttributeError) as err:
-        msg = f'package {package} has no message {name}.'
-        raise InputError(msg) from err
-
-
-def qos_of(connection: Connection) -> QoSProfile:
-    """Return the QoS that a topic was recorded with; reliable where it is not known.
-
-    One publisher stands for all those of a latched topic, and keeps what they kept together.
-    """
-    profiles = connection.profiles
-    is_best_effort = any(p.reliability.name == 'BEST_EFFORT' for p in profiles)
-    depth = max(max((p.depth for p in profiles), default=0), _MIN_DEPTH)
-    if connection.is_latched:
-        depths = [p.depth for p in profiles]
-        depth = sum(depths) if all(depths) and depths else connection.msgcount
-    lifespan = [p.lifespan for p in profiles if 0 < p.lifespan.sec < 2**31 - 1]
-    profile = QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=min(max(depth, 1), _MAX_KEPT),
-        reliability=(
-            ReliabilityPolicy.BEST_EFFORT if is_best_effort else ReliabilityPolicy.RELIABLE
-        ),
-        durability=(
-            DurabilityPolicy.TRANSIENT_LOCAL
-            if connection.is_latched
-            else DurabilityPolicy.VOLATILE
-        ),
-    )
-    if lifespan:
-        profile.lifespan = Duration(seconds=lifespan[0].sec, nanoseconds=lifespan[0].nsec)
-    return profile

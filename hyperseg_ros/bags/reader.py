@@ -19,12 +19,8 @@ import tempfile
 from rosbags.interfaces import Qos
 
 from hyperseg_core.errors import InputError
-from hyperseg_ros.bags import mcap_file
-from hyperseg_ros.bags import ros1_file
-from hyperseg_ros.bags import sqlite_file
 from hyperseg_ros.bags.compression import ZSTD_MAGIC
 from hyperseg_ros.bags.compression import unpack
-from hyperseg_ros.bags.compression import unpack_file
 from hyperseg_ros.bags.connection import CDR
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import Connection
@@ -33,13 +29,12 @@ from hyperseg_ros.bags.connection import RawMessage
 from hyperseg_ros.bags.connection import Storage
 from hyperseg_ros.bags.connection import StoredMessage
 from hyperseg_ros.bags.connection import is_latched
-from hyperseg_ros.bags.files import bag_files
 from hyperseg_ros.bags.metadata import METADATA
 from hyperseg_ros.bags.metadata import BagMetadata
 from hyperseg_ros.bags.metadata import TopicMetadata
 from hyperseg_ros.bags.metadata import read_metadata
-
-_HEAD_BYTES = 64
+from hyperseg_ros.bags.opening import files_of
+from hyperseg_ros.bags.opening import open_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,91 +212,19 @@ def open_bag(path: Path) -> Iterator[BagReader]:
     if path.is_dir():
         has_metadata = (path / METADATA).is_file()
         metadata = read_metadata(path) if has_metadata else metadata
-        files = _files_of(path, metadata, has_metadata=has_metadata)
+        files = files_of(path, metadata, has_metadata=has_metadata)
     with tempfile.TemporaryDirectory(prefix='hyperseg_') as folder:
         storages: list[Storage] = []
         failures: list[InputError] = []
         for file in files:
             try:
-                storages.append(_open_file(file, folder))
+                storages.append(open_file(file, folder))
             except InputError as error:
                 failures.append(error)
         if not storages:
             raise failures[0]
         metadata.problems += [str(error) for error in failures]
         yield BagReader(storages, metadata)
-
-
-def _files_of(folder: Path, metadata: BagMetadata, *, has_metadata: bool) -> list[Path]:
-    """Return the files of a bag's folder, in their order."""
-    named = [_with_any_ending(folder / name) for name in metadata.files]
-    missing = [path for path in named if not path.is_file()]
-    files = [path for path in named if path not in missing]
-    if not files:
-        # Renamed files are those that are there; whether they are all, the counts tell.
-        files = bag_files(folder)
-    else:
-        metadata.problems += [
-            f'{path.name}, which {METADATA} names, is missing' for path in missing
-        ]
-    if not files:
-        inner = ', '.join(sorted(item.name for item in folder.iterdir())[:8]) or 'nothing'
-        msg = f'{folder} holds no file of a bag (.mcap, .db3, .bag); it holds {inner}.'
-        raise InputError(msg)
-    if not has_metadata and len(files) > 1:
-        msg = (
-            f'{folder} has no {METADATA} and holds {len(files)} bags; name one: '
-            f'{", ".join(file.name for file in files[:8])}.'
-        )
-        raise InputError(msg)
-    return files
-
-
-def _with_any_ending(path: Path) -> Path:
-    """Return the file that was compressed, or unpacked, since metadata.yaml was written."""
-    packed, unpacked = path.with_name(f'{path.name}.zstd'), path.with_suffix('')
-    if not path.is_file() and packed.is_file():
-        return packed
-    return unpacked if not path.is_file() and path.suffix == '.zstd' else path
-
-
-def _open_file(path: Path, folder: str) -> Storage:
-    """Open a file by what its first bytes are.
-
-    Raises:
-        InputError: If they are no bag's.
-    """
-    with path.open('rb') as file:
-        head = file.read(_HEAD_BYTES)
-    if head.startswith(ZSTD_MAGIC):
-        return _open_file(unpack_file(path, folder), folder)
-    try:
-        if head.startswith(mcap_file.MAGIC):
-            return mcap_file.McapFile(path)
-        if head.startswith(sqlite_file.MAGIC):
-            return sqlite_file.SqliteFile(path)
-        if head.startswith(ros1_file.MAGIC):
-            return ros1_file.Ros1File(path)
-    except (InputError, OSError):
-        raise
-    except Exception as err:  # damage that the readers did not foresee
-        msg = f'{path} is too damaged to be opened ({type(err).__name__}: {str(err)[:200]}).'
-        raise InputError(msg) from err
-    raise InputError(_not_a_bag(path, head))
-
-
-def _not_a_bag(path: Path, head: bytes) -> str:
-    if not head:
-        return f'{path} is empty: its recorder wrote nothing, or its copy failed.'
-    if head.startswith(b'#ROSBAG V'):
-        version = head[9:12].decode(errors='replace')
-        return f'{path} is a bag of format {version}, of 2010 or before; `rosbag fix` mends it.'
-    if head.startswith(b'version https://git-lfs'):
-        return f'{path} only points to a file in Git LFS; get it with `git lfs pull`.'
-    return (
-        f'{path} is no bag: it begins with {bytes(head[:12])!r}, as neither MCAP, SQLite (.db3) '
-        f'nor ROS 1 bags do.'
-    )
 
 
 def read_messages(reader: BagReader, connections: list[Connection]) -> Iterator[RawMessage]:

@@ -246,7 +246,7 @@ class FakeSegmenter:
     checkpoint = SimpleNamespace(digest='fake')
     spec = 'fake'
     size = None
-    labels = load_labels('camvid')
+    label_set = load_labels('camvid')
     confidence_threshold = 0.0
 
     def __init__(self, *options: Any) -> None:

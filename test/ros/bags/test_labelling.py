@@ -85,7 +85,7 @@ def test_every_image_gives_one_mask_with_its_stamp_and_time(
     assert [time_ns for _, time_ns, _ in found] == [time_ns for time_ns, _ in frames]
     for (_, frame), (stamp, mask) in zip(frames, masks(out, MASK), strict=True):
         assert frame.header.stamp.sec * 10**9 + frame.header.stamp.nanosec == stamp
-        assert np.array_equal(mask, segmenter(image_to_rgb(frame)).labels)
+        assert np.array_equal(mask, segmenter(image_to_rgb(frame)).class_ids)
 
 
 def test_label_info_comes_first_and_latched(

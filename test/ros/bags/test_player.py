@@ -273,7 +273,7 @@ def test_latched_topics_keep_what_their_publishers_kept() -> None:
 
     from hyperseg_ros.bags.connection import Connection
     from hyperseg_ros.bags.connection import read_profiles
-    from hyperseg_ros.bags.player import qos_of
+    from hyperseg_ros.bags.publishers import qos_of
 
     def depth(profiles: list[dict[str, Any]], count: int, *, latched: bool) -> int:
         known = read_profiles([PROFILE | item for item in profiles])
