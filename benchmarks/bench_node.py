@@ -60,7 +60,7 @@ def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
         runs_batches = False
 
         def __init__(self, checkpoint: Any) -> None:
-            self.checkpoint, self.labels = checkpoint, checkpoint.labels
+            self.checkpoint, self.label_set = checkpoint, checkpoint.label_set
             self._planes: dict[tuple[int, ...], Any] = {}
 
         def is_ready(self, image: Any) -> bool:

@@ -62,7 +62,7 @@ def predict_command(
     segmenter = Segmenter(
         checkpoint, engine, device, precision, size, confidence_threshold=confidence_threshold
     )
-    results = _Results(output, segmenter.labels, pictures.rate_hz)
+    results = _Results(output, segmenter.label_set, pictures.rate_hz)
     done = _segment_all(pictures, segmenter, results, frames)
     results.close()
     for problem in pictures.problems:

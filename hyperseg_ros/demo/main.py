@@ -86,7 +86,7 @@ def _collect(
 ) -> tuple[Collector, int]:
     console, stop = Console(), stop_on_signals()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
-    labels = load_checkpoint(options.checkpoint).labels
+    labels = load_checkpoint(options.checkpoint).label_set
 
     def listen() -> Collector:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)

@@ -71,7 +71,7 @@ class SegmenterNode(LifecycleNode):
             self.release()
             return TransitionCallbackReturn.FAILURE
         self._failure = ''
-        label_set = self._checkpoint.labels if self._checkpoint is not None else ()
+        label_set = self._checkpoint.label_set if self._checkpoint is not None else ()
         self.get_logger().info(
             f'Configured: checkpoint {self._settings.checkpoint!r} ({len(label_set)} classes), '
             f'building {chosen}.'
@@ -84,7 +84,7 @@ class SegmenterNode(LifecycleNode):
             raise ConfigError(problem)
         parameters = self._settings = read_parameters(self)
         checkpoint = self._checkpoint = load_checkpoint(parameters.checkpoint)
-        checkpoint.labels.ids(parameters.classes)
+        checkpoint.label_set.ids(parameters.classes)
         first = candidates(
             parameters.engine, parameters.device, parameters.precision, this_machine()
         )[0]
@@ -95,7 +95,7 @@ class SegmenterNode(LifecycleNode):
 
     def _create_cameras(self, wake_worker: Callable[[], None]) -> Sequence[Camera]:
         assert self._checkpoint is not None
-        label_set = self._checkpoint.labels
+        label_set = self._checkpoint.label_set
         names = self._settings.cameras or ('',)
         return [create_camera(self, name, label_set, wake_worker) for name in names]
 
@@ -175,7 +175,7 @@ class SegmenterNode(LifecycleNode):
         )  # fmt: skip
 
     def _on_set_parameters(self, changes: list[Parameter]) -> Any:
-        label_set = self._checkpoint.labels if self._checkpoint is not None else None
+        label_set = self._checkpoint.label_set if self._checkpoint is not None else None
         result = check_change(changes, label_set, is_configured=self._worker is not None)
         if result.successful:
             known = {item.name: item.value for item in changes if item.name in SPECS}

@@ -52,7 +52,7 @@ def test_round_trip_restores_everything(model: HyperSeg, saved: Path) -> None:
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(checkpoint.model(images), model(images))
     assert checkpoint.model.config == model.config
-    assert checkpoint.labels == load_labels('camvid')
+    assert checkpoint.label_set == load_labels('camvid')
     assert checkpoint.provenance['licence'] == 'Apache-2.0'
     assert checkpoint.scores['val']['mean_iou'] == 0.5
 

@@ -95,13 +95,13 @@ def test_one_camera_gets_the_networks_masks_under_its_header(
         assert child.wait(5) == 0
         assert time.monotonic() - start_s < 2.0
     expected = segmenter(FRAME.image)
-    assert np.array_equal(pixels_of(mask[-1]), expected.labels)
+    assert np.array_equal(pixels_of(mask[-1]), expected.class_ids)
     assert mask[-1].encoding == 'mono8'
     assert np.array_equal(pixels_of(confidence[-1]), expected.confidence)
     decoded = cv2.imdecode(np.frombuffer(png[-1].data, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(decoded, expected.labels)
+    assert np.array_equal(decoded, expected.class_ids)
     assert np.array_equal(
-        pixels_of(shown[-1]), overlay(FRAME.image, expected.labels, segmenter.labels)
+        pixels_of(shown[-1]), overlay(FRAME.image, expected.class_ids, segmenter.label_set)
     )
     for received in (mask, confidence, shown, png, infos):
         assert received[-1].header == sent.header
@@ -159,7 +159,7 @@ def test_two_cameras_share_one_engine_under_their_names(
             publishers['front'].publish(image(client))
             publishers['rear'].publish(image(client, flipped))
             client.spin(0.2)
-    assert np.array_equal(pixels_of(front[-1]), segmenter(FRAME.image).labels)
+    assert np.array_equal(pixels_of(front[-1]), segmenter(FRAME.image).class_ids)
     assert np.array_equal(pixels_of(rear[-1]), segmenter(flipped).labels)
 
 
@@ -189,7 +189,7 @@ def test_nav2_finds_masks_confidences_and_names(
 
         assert client.wait(lambda: paired() is not None, 10)
     names = {item.class_id: item.class_name for item in infos[0].class_map}
-    assert names == dict(enumerate(segmenter.labels.names))
+    assert names == dict(enumerate(segmenter.label_set.names))
     assert infos[0].threshold == 0.25
     assert paired().encoding == confidence.encoding == 'mono8'
     ids, values = pixels_of(paired()), pixels_of(confidence)
@@ -218,7 +218,7 @@ def test_parameters_change_while_running_and_bad_values_are_rejected(
         assert client.set_parameter('/segmenter', 'classes', ['drivable']).successful
         mask.clear()
         feed(client, frames, mask, 2)
-        ids = segmenter(FRAME.image).labels
+        ids = segmenter(FRAME.image).class_ids
         assert np.array_equal(pixels_of(mask[-1]), np.where(ids == 3, 3, 255))
         rejected = {
             'classes': (['rod'], "No class or group 'rod'"),
