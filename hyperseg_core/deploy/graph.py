@@ -29,6 +29,7 @@ from hyperseg_core.deploy.forms import FormName
 from hyperseg_core.deploy.forms import Precision
 from hyperseg_core.deploy.upsampling import write_upsampling
 from hyperseg_core.deploy.weights import FoldedWeights
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.efficientnet import describe_efficientnet
 from hyperseg_core.preprocessing import Size
@@ -55,8 +56,8 @@ def build_graph(
         output_size: Size of the ids [px]; None: `size`.
         batch: Frames per run.
         form: How it is written, or the name of the engine that it is for.
-        precision: What it computes in: `f32`, or `f16` but for the normalisation of the pixels
-            and the comparison of the classes.
+        precision: What a named form computes in: `f32`, or `f16` but for the normalisation of
+            the pixels and the comparison of the classes.
 
     Returns:
         The model: `frames` (B, H, W, 3) uint8, RGB, to `labels` (B, H', W') uint8, 255 = void,
@@ -64,17 +65,21 @@ def build_graph(
 
     Raises:
         CheckpointError: If the checkpoint's tensors do not fit its network.
-        ConfigError: If the network cannot be deployed or the size does not fit it.
+        ConfigError: If the network cannot be deployed, or sizes or batch do not fit it.
         EngineError: If a weight is beyond what the precision can hold.
     """
     name = form if isinstance(form, str) else 'own'
-    form = FORMS[form] if isinstance(form, str) else form
-    form = dataclasses.replace(form, float_type=FLOAT_TYPES[precision])
+    if isinstance(form, str):
+        form = dataclasses.replace(FORMS[form], float_type=FLOAT_TYPES[precision])
     size = network_size(size, checkpoint.config, size)
+    output_size = output_size or size
+    if min(batch, *output_size) < 1:
+        msg = f'Batch {batch} and output size {output_size} must be 1 or more.'
+        raise ConfigError(msg)
     graph = GraphBuilder(form.float_type)
-    bands = write_logits(graph, checkpoint, form, batch, size, output_size or size)
+    bands = write_logits(graph, checkpoint, form, batch, size, output_size)
     _write_comparison(graph, bands, len(checkpoint.label_set), form)
-    return graph.model(_metadata(checkpoint, size, name, precision))
+    return graph.model(_metadata(checkpoint, size, name, form))
 
 
 def write_logits(
@@ -124,11 +129,11 @@ def _write_comparison(
         graph.output(graph.cast(graph.concat(pieces, 1), 'uint8', name=name))
 
 
-def _metadata(checkpoint: Checkpoint, size: Size, form: str, precision: str) -> dict[str, str]:
+def _metadata(checkpoint: Checkpoint, size: Size, name: str, form: Form) -> dict[str, str]:
     return {
         'hyperseg.digest': checkpoint.digest,
-        'hyperseg.form': form,
-        'hyperseg.precision': precision,
+        'hyperseg.form': name,
+        'hyperseg.float_type': form.float_type,
         'hyperseg.labels': json.dumps(checkpoint.label_set.to_dict()),
         'hyperseg.preprocessing': json.dumps({'input': 'uint8 NHWC RGB, 0 to 255', 'size': size}),
     }

@@ -8,7 +8,6 @@ checked where there is none.
 
 import os
 from pathlib import Path
-import sys
 from typing import Any
 
 from hyperseg_core.errors import EngineError
@@ -27,8 +26,6 @@ def import_onnxruntime() -> Any:
 
     The variable must be set before the import; the call is for versions that do not know it.
     """
-    if 'onnxruntime' in sys.modules:
-        return sys.modules['onnxruntime']
     require('onnxruntime')
     os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     import onnxruntime

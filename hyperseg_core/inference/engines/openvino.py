@@ -17,8 +17,6 @@ _BLOB = 'openvino.blob'
 
 def import_openvino() -> Any:
     """Import OpenVINO without its telemetry: it falls back to a stub where that is missing."""
-    if 'openvino' in sys.modules:
-        return sys.modules['openvino']
     require('openvino')
     missing = object()
     known = sys.modules.get('openvino_telemetry', missing)

@@ -4,6 +4,7 @@
 
 import copy
 import dataclasses
+from typing import Any
 
 from graph_runner import run_logits
 from graph_runner import run_model
@@ -22,6 +23,7 @@ from hyperseg_core import build_model
 from hyperseg_core import import_published
 from hyperseg_core import load_labels
 from hyperseg_core.deploy.forms import FORMS
+from hyperseg_core.deploy.forms import Form
 from hyperseg_core.deploy.graph import build_graph
 from hyperseg_core.labels import LabelClass
 from hyperseg_core.labels import LabelSet
@@ -179,6 +181,20 @@ def test_size_that_does_not_fit_names_the_nearest() -> None:
         build_graph(checkpoint_of(build_model('lite0')), (130, 192))
 
 
+def test_form_of_ones_own_keeps_its_float_type() -> None:
+    own = Form(depthwise='shifted', comparison='reductions', bands=1, float_type='float16')
+    graph = build_graph(checkpoint_of(build_model('lite0')), (128, 192), form=own)
+    properties = {item.key: item.value for item in graph.metadata_props}
+    assert properties['hyperseg.form'] == 'own'
+    assert properties['hyperseg.float_type'] == 'float16'
+
+
+@pytest.mark.parametrize('options', [{'batch': 0}, {'output_size': (0, 5)}])
+def test_nothing_to_compute_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match='must be 1 or more'):
+        build_graph(checkpoint_of(build_model('lite0')), (128, 192), **options)
+
+
 @pytest.mark.parametrize(
     ('preset', 'match'),
     [('lite0-small', r'unexpected'), ('lite1', r'blocks.1.2.conv_pw.weight is missing')],
@@ -204,5 +220,5 @@ def test_labels_of_a_shipped_set_are_in_the_metadata() -> None:
     properties = {item.key: item.value for item in graph.metadata_props}
     assert properties['hyperseg.digest'] == 'abc'
     assert properties['hyperseg.form'] == 'tensorrt'
-    assert properties['hyperseg.precision'] == 'f16'
+    assert properties['hyperseg.float_type'] == 'float16'
     assert '"sky"' in properties['hyperseg.labels']
