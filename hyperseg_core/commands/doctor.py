@@ -14,8 +14,8 @@ from rich.table import Table
 
 from hyperseg_core.inference.cache import cache_root
 from hyperseg_core.inference.machine import device_name
+from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.selection import candidates
-from hyperseg_core.inference.selection import this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def print_report(needs: Sequence[Need], more: Sequence[tuple[str, str, str]] = (
         table.add_row(need.module, need.found or 'missing', need.purpose)
     cuda = device_name('cuda') if machine.has_cuda else 'none'
     table.add_row('CUDA device', cuda, 'torch, ONNX Runtime and TensorRT on GPUs')
-    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or 'none', '')
+    not_asked = 'none' if machine.has_cuda else 'not asked: no CUDA device'
+    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or not_asked, '')
     bf16 = 'yes' if machine.has_bf16 else 'no'
     table.add_row('bfloat16 on the CPU', bf16, 'precision bf16')
     for row in more:

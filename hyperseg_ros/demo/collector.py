@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.frames.video import VideoWriter
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.metrics import Scores
@@ -30,7 +31,13 @@ from hyperseg_ros.messages.raw_image import image_to_rgb
 _KEPT = 60
 _SHEET = 9
 _VIDEO_HZ = 15.0
+_MARK = 'made_by_hyperseg_demo'
 Stamp = tuple[int, int]
+
+
+def is_demo_bag(folder: Path) -> bool:
+    """Tell whether a folder of masks was written by a demo, and may be removed by the next."""
+    return (folder / _MARK).is_file()
 
 
 class Collector(Node):
@@ -91,6 +98,7 @@ class Collector(Node):
     def _record(self, message: Image, mask: NDArray[np.uint8]) -> None:
         if self._bag is None:
             self._bag = BagWriter(self._output / 'masks')
+            write_atomically(self._output / 'masks' / _MARK, b'Written anew by each demo.\n')
         header = self._bag.header(message.header)
         time_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
         if self.num_masks == 1:

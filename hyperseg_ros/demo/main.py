@@ -18,7 +18,9 @@ from rich.live import Live
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.errors import InputError
 from hyperseg_ros.demo.collector import Collector
+from hyperseg_ros.demo.collector import is_demo_bag
 from hyperseg_ros.demo.processes import camera_arguments
 from hyperseg_ros.demo.processes import process
 from hyperseg_ros.demo.report import closing_words
@@ -43,9 +45,9 @@ def main() -> int:
     options = parser.parse_args()
     os.environ.update(transport_environment())
     output = options.output
-    output.mkdir(exist_ok=True)
-    _clear(output)
     try:
+        output.mkdir(parents=True, exist_ok=True)
+        _clear(output)
         camera, topic = camera_arguments(options)
     except (HyperSegError, OSError) as error:
         Console().print(f'Cannot start: {error}')
@@ -73,7 +75,17 @@ def main() -> int:
 
 
 def _clear(output: Path) -> None:
-    shutil.rmtree(output / 'masks', ignore_errors=True)
+    """Remove an earlier demo's results, and nothing else.
+
+    Raises:
+        InputError: If something else lies where the masks would go.
+    """
+    masks = output / 'masks'
+    if masks.exists():
+        if not is_demo_bag(masks):
+            msg = f'{masks} is there and not of an earlier demo; give another `--output`.'
+            raise InputError(msg)
+        shutil.rmtree(masks)
     for name in ('overlay.mp4', 'contact_sheet.png'):
         (output / name).unlink(missing_ok=True)
 

@@ -18,11 +18,13 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from hyperseg_core.errors import InputError
 from hyperseg_ros.graph.events import subscription_events
 from hyperseg_ros.graph.image_topics import VIDEO_TRANSPORTS
 from hyperseg_ros.graph.image_topics import camera_info_topic
 from hyperseg_ros.graph.image_topics import message_class
 from hyperseg_ros.messages.decoding import ImageDecoder
+from hyperseg_ros.messages.decoding import codec_of
 from hyperseg_ros.messages.decoding import described_kind
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.parameters import NodeParameters
@@ -133,7 +135,7 @@ class CameraInput:
         image = self._node.create_subscription(
             message_class(transport), f'{self._prefix}image',
             self._on_packet if is_video else self._on_image,
-            input_qos(depth=_VIDEO_DEPTH if is_video else 1),
+            input_qos(depth=1 if transport == 'raw' else _VIDEO_DEPTH),
             event_callbacks=subscription_events(self._on_incompatible_qos, self._on_message_lost),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip
@@ -151,8 +153,18 @@ class CameraInput:
             self._health.frame_dropped('deactivated')
 
     def _on_image(self, message: Any) -> None:
+        if self._carries_video(message):
+            self._on_packet(message)
+            return
         self._health.frame_received()
         self._put(CameraFrame(message, time.monotonic()))
+
+    def _carries_video(self, message: Any) -> bool:
+        """Tell whether a CompressedImage is a packet of a video; an unknown codec fails later."""
+        try:
+            return self.transport == 'compressed' and bool(codec_of(message))
+        except InputError:
+            return False
 
     def _on_packet(self, message: Any) -> None:
         """Decode each packet of a video as it comes: those after it need it."""

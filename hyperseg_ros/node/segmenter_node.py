@@ -16,9 +16,9 @@ from rclpy.parameter import Parameter
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
-from hyperseg_core.inference.selection import this_machine
 from hyperseg_ros.node.camera import Camera
 from hyperseg_ros.node.camera import create_camera
 from hyperseg_ros.node.declaration import check_change

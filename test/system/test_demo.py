@@ -28,3 +28,16 @@ def test_demo_tells_at_once_what_is_wrong_with_its_source(
     assert done.returncode == status
     assert told in done.stdout
     assert 'Traceback' not in done.stdout + done.stderr
+
+
+def test_demo_removes_nothing_that_it_did_not_write(tmp_path: Path) -> None:
+    mine = tmp_path / 'out' / 'masks' / 'mine.txt'
+    mine.parent.mkdir(parents=True)
+    mine.write_text('precious')
+    command = [sys.executable, '-m', 'hyperseg_ros.demo.main', '--output', str(tmp_path / 'out')]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=50, check=False, env=environment()
+    )
+    assert done.returncode == 2
+    assert 'not of an earlier demo' in ' '.join(done.stdout.split())
+    assert mine.read_text() == 'precious'
