@@ -182,6 +182,8 @@ class BagPlayer:
             self._publishers[message.connection.id].publish(data)
             self.num_published += 1
         except Exception as error:  # of damaged bytes, in rclpy or in rosbags
+            if not rclpy.ok():
+                return  # interrupted between the look and the publication: no loss of the bag
             text = f'{topic}: {str(error)[:200]}'
             if not self._failed[text]:
                 _logger.warning('%s', text)
