@@ -70,6 +70,29 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert f'Usage: hyperseg {" ".join(words)}' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ('words', 'blocked', 'status', 'told'),
+    [
+        (['import-published', '--help'], 'torch', 0, 'Usage: hyperseg import-published'),
+        (['import-published', 'a', 'b'], 'torch', 2, 'needs torch, which is not installed'),
+        (['bag', 'play', 'a'], 'rclpy', 2, "pip install 'hyperseg_ros[ros]'"),
+    ],
+)
+def test_a_missing_package_is_one_line(
+    words: list[str], blocked: str, status: int, told: str
+) -> None:
+    code = (
+        f'import sys; sys.modules[{blocked!r}] = None; from hyperseg_ros.cli import main; '
+        f'main({words!r})'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout + done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 def test_help_waits_for_nothing() -> None:
     code = (
         'import sys; from hyperseg_ros.cli import create_app; from hyperseg_core.cli import run; '
