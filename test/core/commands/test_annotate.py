@@ -25,6 +25,6 @@ def test_files_that_are_no_scores_are_refused_by_name(
 ) -> None:
     scores, out = tmp_path / 'scores.json', tmp_path / 'out.safetensors'
     scores.write_bytes(content)
-    with pytest.raises(InputError, match='scores.json'):
+    with pytest.raises(InputError, match=r'scores\.json'):
         annotate_command(str(small_checkpoint), out, [scores])
     assert not out.exists()
