@@ -82,7 +82,7 @@ def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
         def _build(self) -> Any:
             return FixedTime(self._checkpoint)
 
-    run_node(FixedNode, arguments, release=lambda node: node._release())
+    run_node(FixedNode, arguments, release=lambda node: node.release())
 
 
 def run_echo(camera: str) -> None:

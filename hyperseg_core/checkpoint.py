@@ -11,8 +11,6 @@ version 1 have none. Only the network itself, built when it is asked for, needs 
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
-import hashlib
-import json
 from pathlib import Path
 import textwrap
 from typing import TYPE_CHECKING
@@ -21,18 +19,16 @@ from typing import Protocol
 import warnings
 import weakref
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors import safe_open
-from safetensors.numpy import save
 
 from hyperseg_core.checkpoint_checks import check_preprocessing
 from hyperseg_core.checkpoint_checks import check_values
 from hyperseg_core.checkpoint_checks import parse_json
+from hyperseg_core.checkpoint_file import JSON_KEYS
+from hyperseg_core.checkpoint_file import read_checkpoint_file
+from hyperseg_core.checkpoint_file import write_checkpoint_file
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
@@ -48,11 +44,7 @@ from hyperseg_core.stored_frames import encode_frames
 if TYPE_CHECKING:  # what a robot needs of a checkpoint, with its engine built, is no PyTorch
     from hyperseg_core.model.hyperseg import HyperSeg
 
-FORMAT_VERSION = 2
-_READABLE_VERSIONS = ('1', '2')
-_FORMAT = 'hyperseg-checkpoint'
 _MAX_MESSAGE = 400
-_JSON_KEYS = ('model', 'labels', 'preprocessing', 'provenance', 'scores')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,23 +184,8 @@ def save_checkpoint(
         'provenance': dict(provenance or {}),
         'scores': dict(scores or {}),
     }
-    metadata = {'format': _FORMAT, 'format_version': str(FORMAT_VERSION)}
-    metadata |= {key: json.dumps(value, sort_keys=True) for key, value in described.items()}
-    metadata['digest'] = digest(state, metadata)
-    write_atomically(path, save(state, metadata))
+    write_checkpoint_file(path, state, described)
     return path
-
-
-def digest(state: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
-    """Return the SHA-256 over metadata and tensors, hexadecimal."""
-    hasher = hashlib.sha256()
-    for key in sorted(set(metadata) - {'digest'}):
-        hasher.update(f'{key}={metadata[key]}\n'.encode())
-    for key in sorted(state):
-        array = np.ascontiguousarray(state[key])
-        hasher.update(f'{key}:torch.{array.dtype}:{state[key].shape}\n'.encode())
-        hasher.update(array.data)
-    return hasher.hexdigest()
 
 
 def checkpoint_path(path_or_name: str | Path) -> Path:
@@ -241,9 +218,9 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         FileNotFoundError: If there is no such file.
     """
     path = checkpoint_path(path_or_name)
-    metadata, state = _read(path)
+    metadata, state = read_checkpoint_file(path)
     try:
-        parts = {key: parse_json(metadata[key], key) for key in _JSON_KEYS}
+        parts = {key: parse_json(metadata[key], key) for key in JSON_KEYS}
         config = config_from_dict(parts['model'], origin='model')
         labels = LabelSet.from_dict(parts['labels'], origin='labels')
         check_labels(config.num_classes, labels)
@@ -304,67 +281,8 @@ class _FileContents:
         return decode_frames({key: v for key, v in state.items() if key.startswith(PREFIX)})
 
     def _read(self) -> dict[str, NDArray[Any]]:
-        metadata, state = _read(self._path)
+        metadata, state = read_checkpoint_file(self._path)
         if metadata['digest'] != self._digest:
             msg = f'{self._path} was replaced by another checkpoint meanwhile; load it anew.'
             raise CheckpointError(msg)
         return state
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Read metadata and tensors.
-
-    Raises:
-        CheckpointError: If they are not those of an undamaged checkpoint.
-    """
-    try:
-        with safe_open(path, framework='np') as file:
-            metadata = dict(file.metadata() or {})
-            _check_header(path, metadata)
-            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}
-            types = {
-                kind
-                for key, kind in kinds.items()
-                if kind not in ({'U8'} if key.startswith(PREFIX) else {'F32', 'F16'})
-            }
-            if types:
-                msg = (
-                    f'{path} holds tensors of type {", ".join(sorted(types))}, expected F32 or '
-                    f'F16; save it anew with `save_checkpoint`.'
-                )
-                raise CheckpointError(msg)
-            state = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as err:
-        msg = (
-            f'{path} is truncated or no safetensors file ({err}). Copy it again; a published '
-            f'.pth needs `hyperseg import-published` first.'
-        )
-        raise CheckpointError(msg) from err
-    if digest(state, metadata) != metadata['digest']:
-        msg = (
-            f'{path} was changed after it was saved: its content does not match its digest. Copy '
-            f'it again from where it came.'
-        )
-        raise CheckpointError(msg)
-    return metadata, state
-
-
-def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
-    if metadata.get('format') != _FORMAT:
-        msg = (
-            f'{path} is a safetensors file, but no hyperseg checkpoint. Published weights need '
-            f'`hyperseg import-published` first.'
-        )
-        raise CheckpointError(msg)
-    version = metadata.get('format_version')
-    if version not in _READABLE_VERSIONS:
-        msg = (
-            f'{path} has format version {version}, but this release reads '
-            f'{" and ".join(_READABLE_VERSIONS)}; install the release of hyperseg_ros that wrote '
-            f'it.'
-        )
-        raise CheckpointError(msg)
-    missing = [key for key in (*_JSON_KEYS, 'digest') if key not in metadata]
-    if missing:
-        msg = f'{path} lacks the metadata {", ".join(missing)}; export it again.'
-        raise CheckpointError(msg)

@@ -46,6 +46,35 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """Teachers whose answers are learnt beside the labels."""
+
+    teachers: tuple[str, ...]
+    """Checkpoints; their answers are averaged."""
+    scale: float = 1.5
+    """Size of the teachers' input, as a multiple of the student's."""
+    flip: bool = True
+    """Whether teachers look at the mirrored image, too."""
+    weight: float = 1.0
+    """Factor of the divergence in the loss."""
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: If there is no teacher, or a value cannot work.
+        """
+        if not self.teachers:
+            msg = 'distill.teachers is empty; name checkpoints, or set distill to null.'
+            raise ConfigError(msg)
+        for name, value in (('scale', self.scale), ('temperature', self.temperature)):
+            if not 0.25 <= value <= 8:
+                msg = f'distill.{name} is {value:g}, but must be 0.25 to 8.'
+                raise ConfigError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """Optimiser and learning rates."""
 
@@ -104,6 +133,8 @@ class TrainConfig:
     seed: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig | None = None
+    """Teachers; null: labels alone."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

@@ -33,6 +33,7 @@ from hyperseg_core.preprocessing import resize_frame
 from hyperseg_core.process_memory import keep_freed_memory
 from hyperseg_core.training.checks import check_recipe
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.distillation import teachers_of
 from hyperseg_core.training.mixture import MixtureDataset
 from hyperseg_core.training.mixture import MixtureSampler
 from hyperseg_core.training.mixture import shared_unions
@@ -148,8 +149,9 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         load_initial_weights(model, config.model.initial_weights)
     _, unions = shared_unions([source.labels for source in data.sources])
     task = SegmentationTask(
-        model, config, data.labels, torch.from_numpy(unions) if len(unions) else None
-    )
+        model, config, data.labels, torch.from_numpy(unions) if len(unions) else None,
+        teachers_of(config.distill, model_config, data.labels),
+    )  # fmt: skip
     if config.trainer.channels_last:
         task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config, output)

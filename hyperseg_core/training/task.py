@@ -24,6 +24,8 @@ from hyperseg_core.render import overlay
 from hyperseg_core.training import losses
 from hyperseg_core.training.config import ModelChoice
 from hyperseg_core.training.config import TrainConfig
+from hyperseg_core.training.distillation import Teachers
+from hyperseg_core.training.distillation import divergence
 
 _SHOWN = 4
 """Validation images that TensorBoard shows."""
@@ -38,6 +40,7 @@ class SegmentationTask(pl.LightningModule):
         config: TrainConfig,
         labels: LabelSet,
         unions: Tensor | None = None,
+        teachers: Teachers | None = None,
     ) -> None:
         """Take the network, the recipe and what the ids mean.
 
@@ -46,6 +49,7 @@ class SegmentationTask(pl.LightningModule):
             config: The recipe.
             labels: What the ids mean.
             unions: What the ids after the classes' stand for, (K, N) bool; None: there are none.
+            teachers: Whose answers are learnt, too; no part of what is saved.
         """
         super().__init__()
         self.model = model
@@ -56,6 +60,7 @@ class SegmentationTask(pl.LightningModule):
             'class_weights', torch.tensor(weights) if weights else None, persistent=False
         )
         self.register_buffer('unions', unions, persistent=False)
+        self._teachers = teachers
         # One class more: void outputs count as misses, here as everywhere.
         self.confusion = MulticlassConfusionMatrix(len(labels) + 1, ignore_index=IGNORE_ID)
         freeze(model, config.model)
@@ -68,6 +73,11 @@ class SegmentationTask(pl.LightningModule):
                 if isinstance(module, nn.BatchNorm2d) and not _is_new(module, self.model):
                     module.eval()
         return self
+
+    def on_fit_start(self) -> None:
+        """Bring the teachers to the device."""
+        if self._teachers is not None:
+            self._teachers.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Put the modules in their modes: Lightning keeps what it finds, ours are the recipe's."""
@@ -87,6 +97,13 @@ class SegmentationTask(pl.LightningModule):
         if batch_index == 0:
             self._show('train/first_of_epoch', batch, logits.argmax(1).byte())
         loss = self._loss(logits.float(), batch['labels'].long())
+        if self._teachers is not None and self.config.distill is not None:
+            distill = self.config.distill
+            learnt = divergence(
+                logits.float(), self._teachers(images), temperature=distill.temperature
+            )
+            self.log('train/divergence', learnt, batch_size=len(images))
+            loss = loss + distill.weight * learnt
         if not bool(torch.isfinite(loss)):
             msg = (
                 f'The loss is {loss.item()} at step {self.global_step}; the batch was: '

@@ -134,7 +134,7 @@ def signed(raw: bytes) -> bytes:
     from safetensors.numpy import load
     from safetensors.numpy import save
 
-    from hyperseg_core.checkpoint import digest
+    from hyperseg_core.checkpoint_file import digest
 
     try:
         (length,) = struct.unpack_from('<Q', raw)

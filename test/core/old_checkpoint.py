@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from hyperseg_core.checkpoint import digest
+from hyperseg_core.checkpoint_file import digest
 from hyperseg_core.stored_frames import PREFIX
 
 

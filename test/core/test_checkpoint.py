@@ -18,7 +18,7 @@ from hyperseg_core import ConfigError
 from hyperseg_core import build_model
 from hyperseg_core import load_checkpoint
 from hyperseg_core import save_checkpoint
-from hyperseg_core.checkpoint import digest
+from hyperseg_core.checkpoint_file import digest
 from hyperseg_core.labels import load_labels
 from hyperseg_core.model.hyperseg import HyperSeg
 

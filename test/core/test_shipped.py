@@ -37,7 +37,7 @@ def test_checkpoint_segments_streets_it_never_saw(name: str) -> None:
     matrix = np.zeros((11, 12), np.int64)
     for index in range(0, len(data), 12):
         image, truth = data.load(index)
-        matrix += confusion_matrix(truth, segmenter(image).labels, 11)
+        matrix += confusion_matrix(truth, segmenter(image).class_ids, 11)
     scores = Scores.from_confusion(matrix)
     assert scores.mean_iou > 0.65
     assert scores.pixel_accuracy > 0.94

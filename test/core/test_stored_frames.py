@@ -14,7 +14,7 @@ import torch
 from hyperseg_core import CheckpointError
 from hyperseg_core import load_checkpoint
 from hyperseg_core import save_checkpoint
-from hyperseg_core.checkpoint import digest
+from hyperseg_core.checkpoint_file import digest
 from hyperseg_core.model.pixels import normalise
 from hyperseg_core.stored_frames import PREFIX
 from hyperseg_core.stored_frames import StoredFrame

@@ -160,7 +160,7 @@ def test_two_cameras_share_one_engine_under_their_names(
             publishers['rear'].publish(image(client, flipped))
             client.spin(0.2)
     assert np.array_equal(pixels_of(front[-1]), segmenter(FRAME.image).class_ids)
-    assert np.array_equal(pixels_of(rear[-1]), segmenter(flipped).labels)
+    assert np.array_equal(pixels_of(rear[-1]), segmenter(flipped).class_ids)
 
 
 def test_nav2_finds_masks_confidences_and_names(
