@@ -79,9 +79,9 @@ def run(arguments: list[str], app: App) -> int:
     except (HyperSegError, OSError) as error:
         told = str(error)
     except ImportError as error:
-        if error.name is None or error.name.partition('.')[0] not in _EXTRAS:
+        package = _missing_package(error)
+        if package not in _EXTRAS:
             raise
-        package = error.name.partition('.')[0]
         told = (
             f'needs {package}, which is not installed: '
             f"`pip install 'hyperseg_ros[{_EXTRAS[package]}]'`."
@@ -95,6 +95,15 @@ def run(arguments: list[str], app: App) -> int:
     return 2
 
 
+def _missing_package(error: BaseException | None) -> str:
+    """Return the package that could not be imported; cyclopts puts an error of its own around."""
+    while error is not None:
+        if isinstance(error, ImportError) and error.name is not None:
+            return error.name.partition('.')[0]
+        error = error.__cause__
+    return ''
+
+
 def _command_words(arguments: list[str], app: App) -> list[str]:
     """Return the program's name and the commands that the arguments begin with."""
     words = [*app.name]
@@ -102,7 +111,10 @@ def _command_words(arguments: list[str], app: App) -> list[str]:
         if argument.startswith('-') or argument not in app:
             break
         words.append(argument)
-        app = app[argument]
+        try:
+            app = app[argument]
+        except ImportError:  # running it says what is missing
+            break
     return words
 
 

@@ -4,9 +4,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
+from hyperseg_core.errors import InputError
 
 
 def annotate_command(
@@ -23,7 +25,7 @@ def annotate_command(
     loaded = load_checkpoint(checkpoint)
     known = dict(loaded.scores)
     for path in scores or ():
-        report = json.loads(path.read_text(encoding='utf-8'))
+        report = _report(path)
         # Not the digest of the file without scores, which nobody will ever have.
         report.pop('checkpoint', None)
         known[f'{report["data"]} {report["split"]}'] = report
@@ -31,3 +33,19 @@ def annotate_command(
     save_checkpoint(
         out, loaded.model, loaded.label_set, provenance=provenance, scores=known, half=True
     )
+
+
+def _report(path: Path) -> dict[str, Any]:
+    """Read what `hyperseg evaluate` wrote.
+
+    Raises:
+        InputError: If the file is something else.
+    """
+    try:
+        report = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or not {'data', 'split'} <= report.keys():
+        msg = f'{path} is no scores.json of `hyperseg evaluate --output`.'
+        raise InputError(msg)
+    return report

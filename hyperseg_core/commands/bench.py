@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.errors import HyperSegError
@@ -36,7 +37,7 @@ def bench_command(
     checkpoint: str = 'default',
     frame_size: ImageSize = (480, 640),
     size: ImageSize | None = None,
-    runs: int = 50,
+    runs: Count = 50,
     output: Path | None = None,
 ) -> None:
     """Time every engine on this machine; outputs are compared before anything is timed.
@@ -67,7 +68,7 @@ def bench_command(
         rows.append(
             {
                 'engine': str(segmenter.spec),
-                'agreement_with_torch': float((found == expected).mean()),
+                'agreement': float((found == expected).mean()),  # with the first engine here
                 'network_size': list(network),
                 'whole_ms': percentiles(whole),
                 'resize_ms': percentiles(resizing),
@@ -80,7 +81,7 @@ def bench_command(
     for row in rows:
         whole_ms = row['whole_ms']
         table.add_row(
-            row['engine'], f'{row["agreement_with_torch"]:.4f}',
+            row['engine'], f'{row["agreement"]:.4f}',
             *(f'{whole_ms[key]:.1f}' for key in ('p50', 'p95', 'p99')),
             f'{row["resize_ms"]["p50"]:.2f}', f'{1000 / whole_ms["p50"]:.1f}',
         )  # fmt: skip

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hyperseg_core.checkpoint import save_checkpoint
 from hyperseg_core.labels import load_labels
-from hyperseg_core.model.published import import_published
 
 _logger = logging.getLogger(__name__)
 _LABELS = {'camvid': 'camvid', 'cityscapes': 'cityscapes', 'vocsbd': 'voc'}
@@ -25,6 +24,8 @@ def import_published_command(
         preset: Published preset; guessed from the file where it is not given.
         labels: Label set, by name or YAML path; the preset's own where it is not given.
     """
+    from hyperseg_core.model.published import import_published
+
     model = import_published(file, preset)
     name = model.config.name
     label_set = load_labels(labels or _LABELS[name.rsplit('-', 1)[0]])

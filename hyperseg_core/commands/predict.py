@@ -11,8 +11,10 @@ from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
+from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
+from hyperseg_core.commands.options import Probability
 from hyperseg_core.frames.compressed import RgbImage
 from hyperseg_core.frames.sources import FrameSource
 from hyperseg_core.frames.sources import open_frames
@@ -38,8 +40,8 @@ def predict_command(
     device: Device = 'auto',
     precision: str = 'auto',
     size: ImageSize | None = None,
-    confidence_threshold: float = 0.0,
-    frames: int | None = None,
+    confidence_threshold: Probability = 0.0,
+    frames: Count | None = None,
 ) -> int:
     """Segment images, a video or a camera; exit status 1 if any could not be read.
 

@@ -39,7 +39,9 @@ _unusable: set[Path] = set()
 
 def cache_root() -> Path:
     """Return the user's cache folder for engines (XDG base directory specification)."""
-    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    if base.startswith('~'):  # a user without a home, as containers have them
+        base = '/nonexistent/.cache'
     return Path(base) / 'hyperseg_ros' / 'engines'
 
 
@@ -92,9 +94,12 @@ class CacheEntry:
         except OSError as err:
             self._release()
             # An image of a robot may hold built engines where nothing can be written.
-            self._is_readable = not self._path.is_symlink() and self._read_manifest()
+            self._is_readable = not os.path.islink(self._path) and self._read_manifest()
             if not self._is_readable:
                 _warn(err)
+        except BaseException:  # nobody will leave what was not entered
+            self._release()
+            raise
         return self
 
     def __exit__(
@@ -175,7 +180,7 @@ class CacheEntry:
             manifest = json.loads(_read_regular(self._path / _MANIFEST))
             files, parity = manifest['files'], manifest['parity']
             is_good = manifest['key'] == self._key and set(files) == self._names()
-            if not is_good or not isinstance(parity, dict):
+            if not (is_good and isinstance(files, dict) and isinstance(parity, dict)):
                 return False
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False

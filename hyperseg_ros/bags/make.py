@@ -28,6 +28,7 @@ _logger = logging.getLogger(__name__)
 _START_NS = 1_700_000_000_000_000_000
 _RATE_HZ = 30.0
 _MAX_RATE_HZ = 1000.0
+_MAX_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ def bag_make_command(
     """
     if sum(choice is not None for choice in (images, video, drive)) != 1:
         msg = 'Give exactly one of --images, --video and --drive.'
+        raise ConfigError(msg)
+    if drive is not None and not drive <= _MAX_S:  # nor NaN
+        msg = f'--drive is {drive}, but must be at most {_MAX_S:g} seconds.'
         raise ConfigError(msg)
     if rate is not None and not 0 < rate <= _MAX_RATE_HZ:
         msg = (

@@ -7,14 +7,9 @@ import math
 from pathlib import Path
 import sys
 
-import rclpy
-
 from hyperseg_core.errors import ConfigError
 from hyperseg_ros.bags.pace import single_keys
-from hyperseg_ros.bags.player import BagPlayer
-from hyperseg_ros.bags.player import PlayOptions
 from hyperseg_ros.bags.reader import open_bag
-from hyperseg_ros.process.leaving import leave_graph
 
 _logger = logging.getLogger(__name__)
 _SHOWN = 40
@@ -45,6 +40,12 @@ def bag_play_command(
         remap: Pairs FROM:=TO.
         clock: Publish /clock.
     """
+    import rclpy
+
+    from hyperseg_ros.bags.player import BagPlayer
+    from hyperseg_ros.bags.player import PlayOptions
+    from hyperseg_ros.process.leaving import leave_graph
+
     _check('--rate', rate, _MAX_RATE)
     _check('--start', start, _MAX_S, may_be_zero=True)
     _check('--duration', 1.0 if duration is None else duration, _MAX_S)
@@ -90,6 +91,8 @@ def main() -> None:
     """Run the command on its own: `ros2 run hyperseg_ros bag_player BAG`."""
     arguments = sys.argv[1:]
     if '--ros-args' in arguments:
+        import rclpy
+
         rclpy.init(args=sys.argv)
         arguments = arguments[: arguments.index('--ros-args')]
     from hyperseg_ros.cli import main as run

@@ -27,6 +27,9 @@ def examine_topic(topic: str, seconds: float = 4.0) -> bool:
 
     Returns:
         Whether frames that can be segmented arrive.
+
+    Raises:
+        InputError: If no topic can be called so.
     """
     rclpy.init(args=[])
     node = rclpy.create_node('hyperseg_doctor')
@@ -42,7 +45,10 @@ def _listen(node: Node, topic: str, seconds: float) -> bool:
     console = Console()
     health, decoder, seen = StreamHealth(), ImageDecoder(), {'encoding': ''}
     _spin(node, 1.0)
-    publishers = node.get_publishers_info_by_topic(topic)
+    try:
+        publishers = node.get_publishers_info_by_topic(topic)
+    except ValueError as error:  # rclpy has a class for each way a name can be wrong
+        raise InputError(str(error)) from error
     for info in publishers:
         reliability = info.qos_profile.reliability.name.lower()
         console.print(f'{topic}: {info.topic_type} from {info.node_name}, {reliability}')

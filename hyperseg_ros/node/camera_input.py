@@ -139,10 +139,11 @@ class CameraInput:
             event_callbacks=subscription_events(self._on_incompatible_qos, self._on_message_lost),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip
+        self._subscriptions.append(image)
         info = self._node.create_subscription(
             CameraInfo, self.info_topic, self._on_camera_info, input_qos()
         )
-        self._subscriptions = [image, info]
+        self._subscriptions.append(info)
 
     def unsubscribe(self) -> None:
         """Stop listening and empty the mailbox."""

@@ -34,7 +34,8 @@ class EngineBuilder:
     @property
     def is_building(self) -> bool:
         """Whether an engine is being built."""
-        return self._thread is not None and self._thread.is_alive()
+        thread = self._thread  # it lets go of itself when it is done
+        return thread is not None and thread.is_alive()
 
     def reason_against(self, size: Size) -> str:
         """Return why no engine can be built for a size; '' where none is known."""

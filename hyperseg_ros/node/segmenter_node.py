@@ -108,8 +108,10 @@ class SegmenterNode(LifecycleNode):
                 camera.source.subscribe(self._settings.transport)
         except Exception as error:  # rclpy swallows what escapes here
             self._fail(f'Cannot activate: {error}')
+            for camera in self._cameras:
+                camera.source.unsubscribe()
             return TransitionCallbackReturn.FAILURE
-        self._is_active = True
+        self._is_active, self._failure = True, ''
         topics = ', '.join(camera.source.topic for camera in self._cameras)
         self.get_logger().info(f'Active: listening to {topics}.')
         return result
@@ -204,7 +206,8 @@ class SegmenterNode(LifecycleNode):
             self._diagnostics.publish(message)
         if worker is not None and worker.failure:
             self._failure = f'The engine failed: {worker.failure}'
-            self.trigger_deactivate()
+            if self._is_active:
+                self.trigger_deactivate()
             self.trigger_cleanup()
 
 

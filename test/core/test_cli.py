@@ -54,6 +54,23 @@ def test_wrong_options_are_usage_errors(
     assert told in lines
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['predict', 'a', 'b', '--frames', '0'],
+        ['predict', 'a', 'b', '--confidence-threshold', 'nan'],
+        ['predict', 'a', 'b', '--confidence-threshold', '1.5'],
+        ['bench', '--runs', '0'],
+        ['evaluate', '--limit', '-1'],
+    ],
+)
+def test_numbers_that_cannot_work_are_usage_errors(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words, create_app()) == 2
+    assert f'for {words[-2]}. must be ' in capsys.readouterr().err
+
+
 def test_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(['segment'], create_app()) == 2
     told = capsys.readouterr().err
@@ -68,6 +85,31 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for words in [*names, ['annotate'], ['import-published'], ['check-data'], *bags]:
         assert run([*words, '--help'], app) == 0
         assert f'Usage: hyperseg {" ".join(words)}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('words', 'blocked', 'status', 'told'),
+    [
+        (['import-published', '--help'], 'torch', 0, 'Usage: hyperseg import-published'),
+        (['import-published', 'a', 'b'], 'torch', 2, 'needs torch, which is not installed'),
+        (['bag', 'play', '--help'], 'rclpy', 0, 'Usage: hyperseg bag play'),
+        (['bag', 'no'], 'rclpy', 2, 'Available commands: label, play'),
+        (['bag', 'play', 'a'], 'rclpy', 2, "pip install 'hyperseg_ros[ros]'"),
+    ],
+)
+def test_a_missing_package_is_one_line(
+    words: list[str], blocked: str, status: int, told: str
+) -> None:
+    code = (
+        f'import sys; sys.modules[{blocked!r}] = None; from hyperseg_ros.cli import main; '
+        f'main({words!r})'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout + done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_help_waits_for_nothing() -> None:

@@ -101,6 +101,8 @@ def damage(entry: Path, kind: str) -> None:
         (blob / 'inner').mkdir(parents=True)
     elif kind == 'manifest of another key':
         manifest.write_text('{"key": 1}')
+    elif kind == 'manifest names files without hashes':
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'files': [BLOB]}))
     elif kind == 'manifest is a pipe':
         manifest.unlink()
         os.mkfifo(manifest)
@@ -111,7 +113,8 @@ def damage(entry: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     'kind',
     ['truncated', 'foreign', 'missing', 'unknown file', 'link', 'pipe', 'folder',
-     'manifest of another key', 'manifest is a pipe', 'manifest is no text'],
+     'manifest of another key', 'manifest names files without hashes',
+     'manifest is a pipe', 'manifest is no text'],
 )  # fmt: skip
 def test_damaged_entry_is_rebuilt_never_loaded(
     kind: str, entry: Path, small_checkpoint: Path, caplog: pytest.LogCaptureFixture
@@ -172,6 +175,21 @@ def test_folder_that_cannot_be_made_costs_one_warning_for_all_sizes(
     segmenter(np.zeros((100, 150, 3), np.uint8))
     assert caplog.text.count('cannot be used') == 1
     assert root.read_text() == 'a file, where a folder should be'
+
+
+def test_a_cache_that_cannot_even_be_looked_at_costs_only_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', '/' + 300 * 'a')
+    with CacheEntry({'engine': 'none'}) as entry:
+        assert entry.folder is None
+    assert 'cannot be used' in caplog.text
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setattr(os.path, 'expanduser', lambda path: path)
+    assert cache.cache_root() == Path('/nonexistent/.cache/hyperseg_ros/engines')
 
 
 @pytest.mark.parametrize('is_good', [True, False])

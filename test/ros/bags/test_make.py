@@ -103,6 +103,13 @@ def test_rates_that_no_camera_has_are_refused(rate: float, tmp_path: Path) -> No
         bag_make_command(tmp_path / 'out', drive=1.0, rate=rate)
 
 
+@pytest.mark.parametrize('seconds', [float('nan'), float('inf'), 1e9])
+def test_lengths_that_never_end_are_refused(tmp_path: Path, seconds: float) -> None:
+    with pytest.raises(ConfigError, match='--drive is'):
+        bag_make_command(tmp_path / 'out', drive=seconds)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_existing_bags_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine').touch()
