@@ -233,7 +233,7 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Helper:
-    """A role of this file in a process of its own, that is told line by line what to do."""
+    """A role of this file in a process of its own, which takes its orders line by line."""
 
     def __init__(self, listener: Listener, *arguments: str) -> None:
         """Start it; the listener listens on while it works."""

@@ -34,6 +34,7 @@ _COMBINATIONS = (
 
 
 def bench_command(
+    *,
     checkpoint: str = 'default',
     frame_size: ImageSize = (480, 640),
     size: ImageSize | None = None,

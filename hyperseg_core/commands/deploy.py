@@ -23,6 +23,7 @@ _logger = logging.getLogger(__name__)
 
 def export_command(
     out: Path,
+    *,
     checkpoint: str = 'default',
     size: ImageSize | None = None,
     output_size: ImageSize | None = None,
@@ -57,12 +58,12 @@ def export_command(
 
 
 def build_command(
+    *,
     checkpoint: str = 'default',
     engine: str = 'auto',
     device: Device = 'auto',
     precision: str = 'auto',
     size: ImageSize | None = None,
-    *,
     frame_size: ImageSize | None = None,
 ) -> None:
     """Build an engine ahead of its first use, and check it.

@@ -37,11 +37,12 @@ _SHOWN = 6
 
 
 def evaluate_command(
+    *,
     checkpoint: str = 'default',
     data: str = 'camvid',
     root: str = '.',
     split: str = 'val',
-    engine: str = 'torch',
+    engine: str = 'auto',
     device: Device = 'auto',
     precision: str = 'f32',
     size: ImageSize | None = None,

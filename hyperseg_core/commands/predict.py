@@ -70,7 +70,7 @@ def predict_command(
     for problem in pictures.problems:
         _logger.warning('%s', problem)
     _logger.info('Segmented %d frames on %s to %s.', done, segmenter.spec, output)
-    return 1 if pictures.problems or not done else 0
+    return 2 if not done else 1 if pictures.problems else 0
 
 
 def _segment_all(

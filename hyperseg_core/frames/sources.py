@@ -56,6 +56,9 @@ def open_frames(source: str | Path) -> FrameSource:
         InputError: If it is none of these, or a folder without images.
         FileNotFoundError: If a path is not there.
     """
+    if not str(source):
+        msg = 'No source is named; give an image, a folder, a video, or the index of a camera.'
+        raise InputError(msg)
     path = Path(source)
     if path.is_dir():
         images, others = images_in(path)

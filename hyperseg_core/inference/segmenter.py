@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.engine import Engine
@@ -93,6 +94,9 @@ class Segmenter:
             EngineError: If every engine failed.
             FileNotFoundError: If there is no such checkpoint.
         """
+        if not 0 <= confidence_threshold <= 1:
+            msg = f'confidence_threshold is {confidence_threshold}, but must be 0 to 1.'
+            raise ConfigError(msg)
         self._checkpoint = (
             checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
         )

@@ -133,7 +133,7 @@ class Labeller:
                 return _Decoded(message, copied)
             content, pixels = self._decode_image(message)
             return _Decoded(message, copied, writer.header(content), pixels)
-        except Exception as error:  # whatever a damaged message provokes is told, once, here
+        except Exception as error:  # whatever a damaged message provokes is reported once, here
             place = connection.topic
             if is_image:
                 kind = connection.msgtype

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading bags: folders, single files, of ROS 2 and ROS 1, whole or as a crash left them.
 
-What lies in a bag is told by the bytes of its files, not by their names. Every message that is
+The bytes of its files say what lies in a bag, not their names. Every message that is
 read is counted, so that what a bag promises and does not hold can be reported.
 """
 

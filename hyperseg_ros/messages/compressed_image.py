@@ -32,9 +32,9 @@ class CompressedFormat:
     """What the `format` of a CompressedImage says."""
 
     encoding: str = ''
-    """Of the image before it was compressed, where it is told."""
+    """Of the image before it was compressed, where that is known."""
     file_encoding: str = ''
-    """Order of channels that the file was written from, where it is told."""
+    """Order of channels that the file was written from, where that is known."""
     is_depth: bool = False
     video_codec: str = ''
     """FFmpeg's name of the codec, if the messages are packets of a video."""

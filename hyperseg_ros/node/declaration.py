@@ -3,7 +3,7 @@
 """The node's parameters as ROS has them: declared, read and changed.
 
 A value of a wrong type or range, from a file or the command line, must not end the process before
-anybody is told: everything is declared with whatever it was given, checked, and then fixed.
+anybody hears of it: everything is declared with whatever it was given, checked, and then fixed.
 """
 
 from typing import Any

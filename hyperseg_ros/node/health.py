@@ -12,6 +12,8 @@ import time
 import numpy as np
 
 _WINDOW = 300
+_RATE_WINDOW = 4_000
+"""Moments kept for rates: two seconds of any camera."""
 _SILENCE_S = 2.0
 REMEDY_OF_LOSS = (
     'start the camera with FASTDDS_DEFAULT_PROFILES_FILE naming the config/fastdds.xml of '
@@ -48,8 +50,8 @@ class StreamHealth:
         self._received = self._published = self._lost = self._told_lost = 0
         self._drops: Counter[str] = Counter()
         self._recent_drops: Counter[str] = Counter()
-        self._arrivals: deque[float] = deque(maxlen=_WINDOW)
-        self._departures: deque[float] = deque(maxlen=_WINDOW)
+        self._arrivals: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._departures: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._last_problem = ''
         self._last_output_s = time.monotonic()

@@ -96,8 +96,15 @@ class SegmenterNode(LifecycleNode):
     def _create_cameras(self, wake_worker: Callable[[], None]) -> Sequence[Camera]:
         assert self._checkpoint is not None
         label_set = self._checkpoint.label_set
-        names = self._settings.cameras or ('',)
-        return [create_camera(self, name, label_set, wake_worker) for name in names]
+        cameras: list[Camera] = []
+        try:
+            for name in self._settings.cameras or ('',):
+                cameras.append(create_camera(self, name, label_set, wake_worker))
+        except Exception:
+            for camera in cameras:  # nobody else knows of them yet
+                camera.destroy()
+            raise
+        return cameras
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe."""

@@ -110,20 +110,34 @@ class Worker:
             parameters = self._parameters()
             work: list[Work] = []
             for camera in cameras:
-                start_s = time.monotonic()
-                frame = self._take(camera, segmenter, parameters)
-                if frame is None or frame.pixels is None:
+                try:
+                    item = self._prepared(camera, segmenter, builder, parameters)
+                except Exception as error:  # whatever a frame provokes, the others go on
+                    camera.health.frame_dropped('bad frame', str(error) or type(error).__name__)
                     continue
-                camera.health.add_stages(
-                    wait=start_s - frame.arrived_s, decode=time.monotonic() - start_s
-                )
-                pixels = self._sized(frame.pixels, segmenter, parameters)
-                if segmenter.is_ready(pixels):
-                    work.append((camera, frame, pixels))
-                else:
-                    self._wait_for_engine(camera, frame, pixels, builder)
+                if item is not None:
+                    work.append(item)
             if work:
                 self._segment(work, segmenter, parameters)
+
+    def _prepared(
+        self,
+        camera: Camera,
+        segmenter: Segmenter,
+        builder: EngineBuilder,
+        parameters: NodeParameters,
+    ) -> Work | None:
+        """Take a camera's frame, at the size to segment, if it can be segmented now."""
+        start_s = time.monotonic()
+        frame = self._take(camera, segmenter, parameters)
+        if frame is None or frame.pixels is None:
+            return None
+        camera.health.add_stages(wait=start_s - frame.arrived_s, decode=time.monotonic() - start_s)
+        pixels = self._sized(frame.pixels, segmenter, parameters)
+        if segmenter.is_ready(pixels):
+            return camera, frame, pixels
+        self._wait_for_engine(camera, frame, pixels, builder)
+        return None
 
     def _next_cameras(self, segmenter: Segmenter) -> list[Camera]:
         """Return the cameras whose frames are next: all at once, or the longest unserved.
@@ -151,11 +165,7 @@ class Worker:
     ) -> CameraFrame | None:
         """Take the camera's newest frame, or the one that waited for an engine."""
         camera.served_s = time.monotonic()
-        try:
-            frame = camera.source.take_due(parameters)
-        except Exception as error:  # a message of a class of its own kind of bad
-            camera.health.frame_dropped('bad frame', str(error) or type(error).__name__)
-            return None
+        frame = camera.source.take_due(parameters)
         if frame is not None:
             if camera.held is not None:  # older: its mask would come after a newer one's
                 camera.health.frame_dropped('engine is being built')
