@@ -88,7 +88,6 @@ setup(
             'hypothesis',
             'mypy',
             'pytest',
-            'pytest-rerunfailures',
             'pytest-timeout',
             'ruff',
             'types-PyYAML',

@@ -39,8 +39,6 @@ from hyperseg_ros.bags.writer import UNKNOWN_HASH
 from hyperseg_ros.bags.writer import BagWriter
 from hyperseg_ros.messages.decoding import IMAGE
 
-pytestmark = pytest.mark.flaky(reruns=2)
-
 RATE_HZ, COUNT = 20, 40
 
 
