@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import hashlib
 import json
 from pathlib import Path
-import textwrap
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -28,10 +27,12 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from hyperseg_core.checkpoint_checks import check_preprocessing
+from hyperseg_core.checkpoint_checks import check_remarks
 from hyperseg_core.checkpoint_checks import check_values
 from hyperseg_core.checkpoint_checks import parse_json
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import shortened
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
@@ -249,9 +250,10 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         check_labels(config.num_classes, labels)
         check_preprocessing(parts['preprocessing'], config)
         check_values(state)
+        check_remarks(parts['provenance'], parts['scores'])
         describe_efficientnet(config.backbone)
     except (ConfigError, CheckpointError) as err:
-        raise CheckpointError(f'{path}: {textwrap.shorten(str(err), _MAX_MESSAGE)}') from err
+        raise CheckpointError(f'{path}: {shortened(str(err), _MAX_MESSAGE)}') from err
     return Checkpoint(
         config=config,
         label_set=labels,
@@ -336,8 +338,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
             state = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as err:
         msg = (
-            f'{path} is truncated or no safetensors file ({err}). Copy it again; a published '
-            f'.pth needs `hyperseg import-published` first.'
+            f'{path} is truncated or no safetensors file ({shortened(str(err), 120)}). Copy it '
+            f'again; a published .pth needs `hyperseg import-published` first.'
         )
         raise CheckpointError(msg) from err
     if digest(state, metadata) != metadata['digest']:
@@ -359,7 +361,7 @@ def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get('format_version')
     if version not in _READABLE_VERSIONS:
         msg = (
-            f'{path} has format version {version}, but this release reads '
+            f'{path} has format version {version!s:.20}, but this release reads '
             f'{" and ".join(_READABLE_VERSIONS)}; install the release of hyperseg_ros that wrote '
             f'it.'
         )

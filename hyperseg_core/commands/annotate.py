@@ -4,9 +4,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
+from hyperseg_core.errors import InputError
 
 
 def annotate_command(
@@ -23,7 +25,7 @@ def annotate_command(
     loaded = load_checkpoint(checkpoint)
     known = dict(loaded.scores)
     for path in scores or ():
-        report = json.loads(path.read_text(encoding='utf-8'))
+        report = _report(path)
         # Not the digest of the file without scores, which nobody will ever have.
         report.pop('checkpoint', None)
         known[f'{report["data"]} {report["split"]}'] = report
@@ -31,3 +33,23 @@ def annotate_command(
     save_checkpoint(
         out, loaded.model, loaded.label_set, provenance=provenance, scores=known, half=True
     )
+
+
+def _report(path: Path) -> dict[str, Any]:
+    """Read a file of scores.
+
+    Raises:
+        InputError: If it is none.
+        OSError: If it cannot be read.
+    """
+    try:
+        report = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as err:
+        msg = f'{path} is no JSON: {str(err)[:120]}.'
+        raise InputError(msg) from err
+    if not isinstance(report, dict) or not {'data', 'split'} <= set(report):
+        msg = (
+            f'{path} is no scores.json of `hyperseg evaluate --output`: it names no data or split.'
+        )
+        raise InputError(msg)
+    return report
