@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.data.catalogue import SourceConfig
@@ -46,7 +47,7 @@ def evaluate_command(
     size: ImageSize | None = None,
     output: Path | None = None,
     also_with_void: bool = False,
-    limit: int | None = None,
+    limit: Count | None = None,
     submission: Path | None = None,
 ) -> None:
     """Score a checkpoint on a split: one forward pass per image, at the labels' own size.

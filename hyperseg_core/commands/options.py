@@ -20,7 +20,23 @@ def _check_device(kind: type, value: str) -> None:
         raise ValueError(msg)
 
 
+def _check_count(kind: type, value: int | None) -> None:
+    if value is not None and value < 1:
+        msg = f'expected 1 or more, not {value}.'
+        raise ValueError(msg)
+
+
+def _check_probability(kind: type, value: float) -> None:
+    if not 0 <= value <= 1:
+        msg = f'expected 0 to 1, not {value}.'
+        raise ValueError(msg)
+
+
 ImageSize = Annotated[tuple[int, int], Parameter(validator=_check_size)]
 """Height and width [px]: `--size 384 512`."""
 Device = Annotated[str, Parameter(validator=_check_device)]
 """Where an engine runs."""
+Count = Annotated[int, Parameter(validator=_check_count)]
+"""So many of something, one at least."""
+Probability = Annotated[float, Parameter(validator=_check_probability)]
+"""A share, 0 to 1."""
