@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors that users of the package meet; their messages say what to do next."""
 
-_MAX_CHARACTERS = 900
-_TAIL_CHARACTERS = 250
+_MAX_CHARACTERS = 700
+_TAIL_CHARACTERS = 200
 
 
 def shortened(text: str, limit: int = _MAX_CHARACTERS) -> str:
