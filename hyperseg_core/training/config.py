@@ -30,7 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     'loss.min_pixels': (0, _MAX),
     'loss.class_weights': (0, _MAX),
     'loss.jaccard': (0, _MAX),
-    'optimizer.learning_rate': (0, _MAX),
+    'optimizer.learning_rate': (0, float('inf')),
     'optimizer.backbone_learning_rate': (0, _MAX),
     'optimizer.betas': (0, 1 - 1e-9),
     'optimizer.weight_decay': (0, _MAX),
