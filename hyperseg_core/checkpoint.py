@@ -12,7 +12,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-import textwrap
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -22,6 +21,7 @@ import weakref
 from numpy.typing import NDArray
 
 from hyperseg_core.checkpoint_checks import check_preprocessing
+from hyperseg_core.checkpoint_checks import check_remarks
 from hyperseg_core.checkpoint_checks import check_values
 from hyperseg_core.checkpoint_checks import parse_json
 from hyperseg_core.checkpoint_file import JSON_KEYS
@@ -29,6 +29,7 @@ from hyperseg_core.checkpoint_file import read_checkpoint_file
 from hyperseg_core.checkpoint_file import write_checkpoint_file
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import shortened
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import config_from_dict
@@ -226,9 +227,10 @@ def load_checkpoint(path_or_name: str | Path = 'default') -> Checkpoint:
         check_labels(config.num_classes, labels)
         check_preprocessing(parts['preprocessing'], config)
         check_values(state)
+        check_remarks(parts['provenance'], parts['scores'])
         describe_efficientnet(config.backbone)
     except (ConfigError, CheckpointError) as err:
-        raise CheckpointError(f'{path}: {textwrap.shorten(str(err), _MAX_MESSAGE)}') from err
+        raise CheckpointError(f'{path}: {shortened(str(err), _MAX_MESSAGE)}') from err
     return Checkpoint(
         config=config,
         label_set=labels,

@@ -57,6 +57,18 @@ def check_preprocessing(described: object, config: ModelConfig) -> None:
             raise CheckpointError(msg)
 
 
+def check_remarks(provenance: object, scores: object) -> None:
+    """Check that what is told beside the network are mappings.
+
+    Raises:
+        CheckpointError: If not.
+    """
+    for key, value in (('provenance', provenance), ('scores', scores)):
+        if not isinstance(value, Mapping):
+            msg = f'metadata {key} is {type(value).__name__}, expected a mapping; export it again.'
+            raise CheckpointError(msg)
+
+
 def check_values(state: Mapping[str, NDArray[Any]]) -> None:
     """Check that weights are finite and variances not negative.
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from hyperseg_core.errors import CheckpointError
+from hyperseg_core.errors import shortened
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.stored_frames import PREFIX
 
@@ -78,8 +79,8 @@ def read_checkpoint_file(path: Path) -> tuple[dict[str, str], dict[str, NDArray[
             state = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as err:
         msg = (
-            f'{path} is truncated or no safetensors file ({err}). Copy it again; a published '
-            f'.pth needs `hyperseg import-published` first.'
+            f'{path} is truncated or no safetensors file ({shortened(str(err), 120)}). Copy it '
+            f'again; a published .pth needs `hyperseg import-published` first.'
         )
         raise CheckpointError(msg) from err
     if digest(state, metadata) != metadata['digest']:
@@ -101,7 +102,7 @@ def _check_header(path: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get('format_version')
     if version not in _READABLE_VERSIONS:
         msg = (
-            f'{path} has format version {version}, but this release reads '
+            f'{path} has format version {version!s:.20}, but this release reads '
             f'{" and ".join(_READABLE_VERSIONS)}; install the release of hyperseg_ros that wrote '
             f'it.'
         )

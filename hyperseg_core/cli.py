@@ -16,6 +16,7 @@ from cyclopts import CycloptsError
 from cyclopts import Parameter
 
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.errors import shortened
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     'predict': ('predict:predict_command', 'Segment images, a video or a camera.'),
@@ -91,7 +92,7 @@ def run(arguments: list[str], app: App) -> int:
         return 130
     else:
         return status if isinstance(status, int) else 0
-    print(f'{name}: {told}', file=sys.stderr)  # noqa: T201
+    print(f'{name}: {shortened(told)}', file=sys.stderr)  # noqa: T201
     return 2
 
 

@@ -250,8 +250,8 @@ def as_sources(source: object, origin: str) -> tuple[SourceLabel, ...]:
     )
     if not all(_is_byte(entry) or _is_colour(entry) for entry in found):
         msg = (
-            f'{origin} is {source!r}, expected an id from 0 to 255, or a list of ids and colours '
-            f'([R, G, B]).'
+            f'{origin} is {source!r:.80}, expected an id from 0 to 255, or a list of ids and '
+            f'colours ([R, G, B]).'
         )
         raise ConfigError(msg)
     return found

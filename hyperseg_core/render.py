@@ -3,6 +3,7 @@
 """Pictures of results: coloured ids, overlays, contact sheets, confusion matrices."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -97,6 +98,7 @@ def write_png(path: 'str | object', image: Image) -> None:
         OSError: If it cannot be written.
     """
     ordered = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
-    if not cv2.imwrite(str(path), ordered):
-        msg = f'Cannot write {path}: is the folder there, and is there room?'
-        raise OSError(msg)
+    # Not by OpenCV, which dies of a name that is no UTF-8.
+    is_encoded, data = cv2.imencode('.png', ordered)
+    assert is_encoded
+    Path(str(path)).write_bytes(data.tobytes())

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import InputError
+from hyperseg_core.frames.compressed import PictureLimits
 from hyperseg_core.frames.compressed import decode_plain
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ Bytes = NDArray[np.uint8]
 PREFIX = 'hyperseg.frames.'
 """What the names of the tensors begin with; no network has such a part."""
 NUM_FRAMES = 2
+_MAX_FRAMES, _LIMITS = 4, PictureLimits(max_pixels=8 << 20)
+"""More than any release writes; decoded they are all in memory at once."""
 _PARTS = ('image', 'class_ids', 'confidence')
 _SEED, _TIME_S = 20_000_000, 3.0
 
@@ -80,6 +83,9 @@ def decode_frames(tensors: Mapping[str, NDArray[Any]]) -> tuple[StoredFrame, ...
         CheckpointError: If they are damaged.
     """
     count = len({key.removeprefix(PREFIX).partition('.')[0] for key in tensors})
+    if count > _MAX_FRAMES:
+        msg = f'The checkpoint holds {count} stored frames, at most {_MAX_FRAMES} are read.'
+        raise CheckpointError(msg)
     frames = []
     for index in range(count):
         names = [f'{PREFIX}{index}.{part}' for part in _PARTS]
@@ -101,7 +107,7 @@ def _encode_png(image: Bytes) -> Bytes:
 
 def _decode_png(name: str, tensors: Mapping[str, NDArray[Any]]) -> Bytes:
     try:
-        pixels = decode_plain(np.ascontiguousarray(tensors[name]).data)
+        pixels = decode_plain(np.ascontiguousarray(tensors[name]).data, _LIMITS)
     except (KeyError, InputError) as err:
         msg = f'The checkpoint holds no readable {name} ({err}). Save it anew.'
         raise CheckpointError(msg) from err

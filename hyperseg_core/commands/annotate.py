@@ -36,16 +36,20 @@ def annotate_command(
 
 
 def _report(path: Path) -> dict[str, Any]:
-    """Read what `hyperseg evaluate` wrote.
+    """Read a file of scores.
 
     Raises:
-        InputError: If the file is something else.
+        InputError: If it is none.
+        OSError: If it cannot be read.
     """
     try:
         report = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError:
-        report = None
-    if not isinstance(report, dict) or not {'data', 'split'} <= report.keys():
-        msg = f'{path} is no scores.json of `hyperseg evaluate --output`.'
+    except (ValueError, RecursionError) as err:
+        msg = f'{path} is no JSON: {str(err)[:120]}.'
+        raise InputError(msg) from err
+    if not isinstance(report, dict) or not {'data', 'split'} <= set(report):
+        msg = (
+            f'{path} is no scores.json of `hyperseg evaluate --output`: it names no data or split.'
+        )
         raise InputError(msg)
     return report

@@ -65,8 +65,9 @@ def check_data_command(
     console = Console()
     console.print(_table(counts, source.labels))
     console.print(f'{len(source)} samples; sizes: {dict(sizes)}')
-    for name in np.array(source.labels.names)[counts[: len(source.labels)] == 0]:
-        console.print(f'note: class {name!r} does not occur.')
+    for name, count in zip(source.labels.names, counts, strict=False):
+        if not count:
+            console.print(f'note: class {escape(repr(name))} does not occur.')
     for problem in problems:
         console.print(f'problem: {escape(problem)}')
     if sheet is not None and tiles:

@@ -15,6 +15,7 @@ from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.commands.options import Probability
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.frames.compressed import RgbImage
 from hyperseg_core.frames.sources import FrameSource
 from hyperseg_core.frames.sources import open_frames
@@ -29,6 +30,8 @@ from hyperseg_core.render import write_png
 _logger = logging.getLogger(__name__)
 _NAMED = 5
 """How many files that were passed over are named."""
+_FOLDERS = ('ids', 'colours', 'overlays')
+_VIDEO = 'overlay.mp4'
 
 
 def predict_command(
@@ -61,6 +64,7 @@ def predict_command(
         _logger.warning('Skipped %s: no image by its ending.', path.name)
     if len(pictures.passed_over) > _NAMED:
         _logger.warning('Skipped %d more files.', len(pictures.passed_over) - _NAMED)
+    _check_output(output, pictures)
     segmenter = Segmenter(
         checkpoint, engine, device, precision, size, confidence_threshold=confidence_threshold
     )
@@ -71,6 +75,23 @@ def predict_command(
         _logger.warning('%s', problem)
     _logger.info('Segmented %d frames on %s to %s.', done, segmenter.spec, output)
     return 2 if not done else 1 if pictures.problems else 0
+
+
+def _check_output(output: Path, pictures: FrameSource) -> None:
+    """Refuse to write over what is read: `predict ids .`, `predict overlay.mp4 .`.
+
+    Raises:
+        ConfigError: If a file that is read lies where results go.
+    """
+    folders = {(output / name).resolve() for name in _FOLDERS}
+    for path in pictures.files:
+        places = {path.absolute().parent.resolve(), path.resolve().parent}
+        if places & folders or path.resolve() == (output / _VIDEO).resolve():
+            msg = (
+                f'{path} lies where results are written ({", ".join(_FOLDERS)} and {_VIDEO} below '
+                f'{output}) and could be overwritten; give another output.'
+            )
+            raise ConfigError(msg)
 
 
 def _segment_all(
@@ -95,9 +116,9 @@ class _Results:
 
     def __init__(self, folder: Path, label_set: LabelSet, rate_hz: float | None) -> None:
         self._folder, self._label_set = folder, label_set
-        for name in ('ids', 'colours', 'overlays'):
+        for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        self._video = VideoWriter(folder / 'overlay.mp4', rate_hz) if rate_hz else None
+        self._video = VideoWriter(folder / _VIDEO, rate_hz) if rate_hz else None
 
     def write(self, name: str, frame: RgbImage, found: Segmentation) -> None:
         shown = overlay(frame, found.class_ids, self._label_set)

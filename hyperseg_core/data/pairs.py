@@ -183,15 +183,18 @@ def read_ids(path: Path) -> Labels:
 
     try:
         data = path.read_bytes()
-        read_header(data)
+        header = read_header(data)
         # Pillow, because OpenCV turns palette images into colours.
         with PillowImage.open(io.BytesIO(data)) as file:
+            if file.size != (header.width, header.height):
+                msg = f'it says that it is {header.height} x {header.width} px, and otherwise.'
+                raise InputError(msg)
             ids = np.asarray(file)
     except InputError as err:
         msg = f'Cannot read the label image {path}: {err}'
         raise InputError(msg) from err
-    except (OSError, ValueError, SyntaxError) as err:
-        msg = f'Cannot read the label image {path} ({err}).'
+    except Exception as err:  # of damaged files Pillow raises many kinds, bombs among them
+        msg = f'Cannot read the label image {path} ({err!s:.200}).'
         raise InputError(msg) from err
     if ids.ndim == 3:
         grey = ids[..., :1] if ids.shape[2] < 3 else ids[..., :3]  # without alpha

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image files: which there are in a folder, and their pixels."""
 
+from collections import Counter
 import io
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         InputError: If it holds no image.
     """
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith('.'))
+    files = sorted(p for p in folder.iterdir() if _is_listed(p))
     images = [path for path in files if is_image(path)]
     if not images:
         names = ', '.join(path.name for path in files[:5])
@@ -45,12 +46,31 @@ def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
     return images, [path for path in files if not is_image(path)]
 
 
+def _is_listed(path: Path) -> bool:
+    """Tell whether a folder's entry is a file that is not hidden; a link to nothing is a loss."""
+    is_broken_link = path.is_symlink() and not path.exists()
+    return (path.is_file() or is_broken_link) and not path.name.startswith('.')
+
+
 def names_that_differ(paths: list[Path]) -> list[str]:
-    """Return a name for each file's results: its stem, or its whole name where stems are equal."""
-    stems = [path.stem for path in paths]
-    return [
-        path.stem if stems.count(path.stem) == 1 else path.name.replace('.', '_') for path in paths
-    ]
+    """Return a name for each file's results: its stem, or its whole name where stems are equal.
+
+    Where `a.png` and `a.jpg` would take the name of `a_png.bmp`, a number is added to theirs.
+    """
+    stems = Counter(path.stem for path in paths)
+    taken = {stem for stem, count in stems.items() if count == 1}
+    names = []
+    for path in paths:
+        name = path.stem
+        if stems[name] > 1:
+            whole = name = path.name.replace('.', '_')
+            number = 1
+            while name in taken:
+                number += 1
+                name = f'{whole}_{number}'
+            taken.add(name)
+        names.append(name)
+    return names
 
 
 def read_rgb(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> RgbImage:
@@ -83,7 +103,10 @@ def _decode_other(data: bytes, limits: PictureLimits) -> RgbImage:
         msg = f'it is no image that can be read ({len(data)} bytes).'
         raise InputError(msg) from err
     check_size(height, width, limits)
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        decoded = None
     if decoded is None or decoded.shape[:2] != (height, width):
         msg = f'{header.format} of {height} x {width} px cannot be decoded; it is damaged.'
         raise InputError(msg)

@@ -32,6 +32,13 @@ class FrameSource:
     _paths: list[Path] | None = None
     _video: VideoReader | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that frames are read from; none of a camera."""
+        if self._paths is not None:
+            return list(self._paths)
+        return [] if self._video is None or self._video.is_camera else [Path(self.source)]
+
     def __iter__(self) -> Iterator[tuple[str, RgbImage]]:
         """Read a name, free of endings and different for each, and the frame (H, W, 3) RGB."""
         if self._paths is not None:
@@ -63,7 +70,8 @@ def open_frames(source: str | Path) -> FrameSource:
     if path.is_dir():
         images, others = images_in(path)
         return FrameSource(str(source), len(images), None, passed_over=others, _paths=images)
-    if not str(source).isdigit() and not path.exists():
+    is_camera = str(source).isascii() and str(source).isdigit()
+    if not is_camera and not path.exists():
         msg = f'No image, folder, video or camera called {str(source)!r}.'
         raise FileNotFoundError(msg)
     if is_image(path):

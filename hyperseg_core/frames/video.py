@@ -13,6 +13,17 @@ from hyperseg_core.errors import InputError
 from hyperseg_core.frames.compressed import RgbImage
 
 _USUAL_HZ = 30.0
+_MAX_DIGITS = 6
+"""Of a camera's index."""
+
+
+def is_utf8(name: str) -> bool:
+    """Tell whether a file's name can be given to OpenCV, which dies of others."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class VideoReader:
@@ -24,10 +35,13 @@ class VideoReader:
         Raises:
             InputError: If it is no video or there is no such camera.
         """
-        self.is_camera = source.isdigit()
+        self.is_camera = source.isascii() and source.isdigit() and len(source) <= _MAX_DIGITS
         self._source = source
         if not self.is_camera and not Path(source).is_file():
             msg = f'No video at {source!r}, nor a camera of that number.'
+            raise InputError(msg)
+        if not is_utf8(source):
+            msg = f'The name of the video {source!r} is no UTF-8, which OpenCV needs; rename it.'
             raise InputError(msg)
         self._capture = cv2.VideoCapture(int(source) if self.is_camera else source)
         if not self._capture.isOpened():
@@ -100,6 +114,9 @@ class VideoWriter:
             OSError: If the video cannot be written.
         """
         if self._writer is None:
+            if not is_utf8(str(self._part)):
+                msg = f'Cannot write {str(self._path)!r}: OpenCV needs a name that is UTF-8.'
+                raise OSError(msg)
             self._size = (frame.shape[1], frame.shape[0])
             fourcc = cv2.VideoWriter.fourcc(*'mp4v')
             self._writer = cv2.VideoWriter(str(self._part), fourcc, self._rate_hz, self._size)

@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch import nn
 
@@ -80,8 +81,24 @@ def import_published(
                 f'{tuple(own[ours].shape)}. Name the preset it was trained as.'
             )
             raise CheckpointError(msg)
+        _check_numbers(theirs, state[theirs])
         own[ours].copy_(state[theirs])
     return model.eval()
+
+
+def _check_numbers(name: str, tensor: Tensor) -> None:
+    """Refuse what no checkpoint may hold: it would be written, and not be read again.
+
+    Raises:
+        CheckpointError: If a tensor is not real and dense, or not finite, or a variance negative.
+    """
+    is_real = tensor.layout == torch.strided and not (tensor.is_complex() or tensor.is_quantized)
+    if not is_real or not bool(torch.isfinite(tensor).all()):
+        msg = f'{name} holds no real, finite numbers; download or train it again.'
+        raise CheckpointError(msg)
+    if name.endswith('running_var') and bool((tensor < 0).any()):
+        msg = f'{name} holds negative variances; download or train it again.'
+        raise CheckpointError(msg)
 
 
 def _state_dict(content: object) -> tuple[dict[str, Tensor], str | None]:
@@ -134,7 +151,7 @@ def _num_classes(state: Mapping[str, Tensor], preset: str) -> int | None:
         'cityscapes-s': 'decoder.level_blocks.4.0.bn3.weight',
         'vocsbd-l': 'decoder.level_5.0.conv.2.1.weight',
     }[preset]
-    return int(state[last].shape[0]) if last in state else None
+    return int(state[last].shape[0]) if last in state and state[last].ndim else None
 
 
 def published_names(model: HyperSeg) -> dict[str, str]:

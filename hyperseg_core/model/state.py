@@ -11,6 +11,7 @@ import torch
 
 from hyperseg_core.errors import CheckpointError
 from hyperseg_core.errors import ConfigError
+from hyperseg_core.errors import shortened
 from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.hyperseg import HyperSeg
 from hyperseg_core.model.hyperseg import build_model
@@ -58,7 +59,11 @@ def model_of(config: ModelConfig, arrays: Mapping[str, NDArray[Any]], *, origin:
     Raises:
         CheckpointError: If they do not fit.
     """
-    model = build_model(config).eval()
+    try:
+        model = build_model(config).eval()
+    except ConfigError as err:
+        msg = f'{origin} describes a network that cannot be built: {shortened(str(err), 200)}'
+        raise CheckpointError(msg) from err
     own = model.state_dict()
     shapes = {k: tuple(v.shape) for k, v in own.items() if not k.endswith(_BOOKKEEPING)}
     _check_fit(origin, shapes, arrays)
@@ -74,7 +79,8 @@ def _check_fit(
     if missing or unexpected:
         msg = (
             f'{origin} does not fit the network that it describes: {len(missing)} missing '
-            f'{missing[:5]}, {len(unexpected)} unexpected {unexpected[:5]}. Export it again.'
+            f'{missing[:5]}, {len(unexpected)} unexpected '
+            f'{[shortened(key, 60) for key in unexpected[:5]]}. Export it again.'
         )
         raise CheckpointError(msg)
     for key, shape in shapes.items():

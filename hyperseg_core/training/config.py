@@ -4,11 +4,48 @@
 
 from dataclasses import dataclass
 from dataclasses import field
+from operator import attrgetter
 from typing import Literal
 
 from hyperseg_core.data.catalogue import DataConfig
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.training.augmentation import AugmentConfig
+
+_MAX = 10**9
+_MAX_SIDE = 16_384
+_RANGES: dict[str, tuple[float, float]] = {
+    'seed': (0, 2**32 - 1),
+    'model.freeze_backbone_stages': (0, 7),
+    'augment.base_size': (1, _MAX_SIDE),
+    'augment.crop': (1, _MAX_SIDE),
+    'augment.scale': (0.01, 100),
+    'augment.scale_probability': (0, 1),
+    'augment.rotation_deg': (0, 180),
+    'augment.paste_probability': (0, 1),
+    'augment.rare_probability': (0, 1),
+    'augment.jitter': (0, 1),
+    'augment.hue': (0, 0.5),
+    'augment.blur_probability': (0, 1),
+    'loss.threshold': (0, _MAX),
+    'loss.min_pixels': (0, _MAX),
+    'loss.class_weights': (0, _MAX),
+    'loss.jaccard': (0, _MAX),
+    'optimizer.learning_rate': (0, float('inf')),
+    'optimizer.backbone_learning_rate': (0, _MAX),
+    'optimizer.betas': (0, 1 - 1e-9),
+    'optimizer.weight_decay': (0, _MAX),
+    'schedule.power': (0, 100),
+    'schedule.warmup_steps': (0, _MAX),
+    'trainer.epochs': (1, _MAX),
+    'trainer.images_per_epoch': (1, _MAX),
+    'trainer.batch_size': (1, _MAX),
+    'trainer.num_nodes': (1, _MAX),
+    'trainer.gradient_clip': (0, _MAX),
+    'trainer.ema_decay': (0, 1),
+    'trainer.validate_every': (1, _MAX),
+    'trainer.num_workers': (0, 1024),
+}
+"""Least and largest values of a recipe's numbers, or of each in a list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +177,13 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        """Refuse to choose a checkpoint on the test split, and two beginnings.
+        """Refuse numbers that mean nothing, the test split, and two beginnings.
 
         Raises:
-            ConfigError: If `test` is trained or validated on, or two initial weights are named.
+            ConfigError: If a number lies beyond its range, `test` is trained or validated on, or
+                two initial weights are named.
         """
+        _check_ranges(self)
         if self.model.initial_weights and self.model.pretrained_backbone:
             msg = (
                 f'model.initial_weights is {self.model.initial_weights!r} and '
@@ -162,3 +201,37 @@ class TrainConfig:
             if 'test' in source.split.split('+'):
                 msg = "data.train names split 'test', which is never trained on; use 'train'."
                 raise ConfigError(msg)
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    """Refuse numbers that mean nothing, before a library stumbles on them.
+
+    Raises:
+        ConfigError: For the first one.
+    """
+    found: dict[str, object] = {key: attrgetter(key)(config) for key in _RANGES}
+    limits = dict(_RANGES)
+    for index, source in enumerate(config.data.train):
+        found[f'data.train.{index}.share'] = source.share
+        limits[f'data.train.{index}.share'] = (1e-9, _MAX)
+        found[f'data.train.{index}.base_size'] = source.base_size
+        limits[f'data.train.{index}.base_size'] = (1, _MAX_SIDE)
+    for key, value in found.items():
+        least, largest = limits[key]
+        numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+        if not all(least <= number <= largest for number in numbers):
+            shown = list(value) if isinstance(value, tuple) else value
+            range_ = f'{least:g} or more' if largest == _MAX else f'{least:g} to {largest:.12g}'
+            msg = f'{key} is {shown!r:.80}, but must be {range_}.'
+            raise ConfigError(msg)
+    if config.augment.scale[0] > config.augment.scale[1]:
+        msg = f'augment.scale is {list(config.augment.scale)}; the smaller one comes first.'
+        raise ConfigError(msg)
+    if config.loss.class_weights is not None and not any(config.loss.class_weights):
+        msg = 'loss.class_weights are all 0, so that nothing would be learnt; raise one, or null.'
+        raise ConfigError(msg)
+    if not config.data.train:
+        msg = (
+            'data.train is empty; name one source at least, such as {kind: folder, root: my.yaml}.'
+        )
+        raise ConfigError(msg)

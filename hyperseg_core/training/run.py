@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset
@@ -211,7 +212,11 @@ def _prepare(config: TrainConfig) -> tuple[int, TrainingData, ModelConfig]:
 
 
 def build_trainer(config: TrainConfig, output: Path) -> pl.Trainer:
-    """Set Lightning's Trainer up for a recipe."""
+    """Set Lightning's Trainer up for a recipe.
+
+    Raises:
+        ConfigError: If Lightning does not know an accelerator, a strategy or devices.
+    """
     options = config.trainer
     callbacks: list[Callback] = [
         TQDMProgressBar(refresh_rate=10),
@@ -239,19 +244,24 @@ def build_trainer(config: TrainConfig, output: Path) -> pl.Trainer:
         )
     if options.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=options.ema_decay, use_buffers=True))
-    return pl.Trainer(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        num_nodes=options.num_nodes,
-        strategy=options.strategy,
-        precision=options.precision,
-        sync_batchnorm=options.accelerator != 'cpu' and torch.cuda.is_available(),
-        max_epochs=options.epochs,
-        gradient_clip_val=options.gradient_clip,
-        check_val_every_n_epoch=options.validate_every,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        logger=TensorBoardLogger(output, name='', version=''),
-        log_every_n_steps=10,
-        callbacks=callbacks,
-    )
+    try:
+        return pl.Trainer(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            num_nodes=options.num_nodes,
+            strategy=options.strategy,
+            precision=options.precision,
+            sync_batchnorm=options.accelerator != 'cpu' and torch.cuda.is_available(),
+            max_epochs=options.epochs,
+            gradient_clip_val=options.gradient_clip,
+            check_val_every_n_epoch=options.validate_every,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            logger=TensorBoardLogger(output, name='', version=''),
+            log_every_n_steps=10,
+            callbacks=callbacks,
+        )
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as err:
+        # Accelerators, strategies and devices are Lightning's; so are its words about them.
+        msg = f'Lightning refuses what the recipe says of its trainer: {err!s:.300}'
+        raise ConfigError(msg) from err

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of a file's chunks in order of their time, with few chunks in memory at once."""
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import heapq
 
 from hyperseg_ros.bags.connection import StoredMessage
 
+MAX_MESSAGES = 500_000
+"""Of one chunk; those of recorders have a few thousand. Each takes some memory of its own."""
 _LOADED_BYTES = 512 << 20
 """Where the chunks of more bytes overlap in time, order is given up for memory."""
 Loaded = Iterable[tuple[int, int, memoryview]]
@@ -37,7 +40,7 @@ def in_time_order(
 ) -> Iterator[StoredMessage]:
     """Load chunks when their time has come, and give their messages in order of time."""
     waiting = sorted(chunks, key=lambda chunk: (chunk.start_ns, chunk.offset), reverse=True)
-    heap: list[tuple[int, int, int, int, memoryview]] = []
+    heap: list[tuple[int, int, int, int, bytes]] = []
     num_bytes = 0
     while waiting or heap:
         is_due = waiting and (not heap or waiting[-1].start_ns <= heap[0][0])
@@ -45,13 +48,35 @@ def in_time_order(
             chunk = waiting.pop()
             for order, (time_ns, channel, data) in enumerate(load(chunk)):
                 num_bytes += len(data)
-                heapq.heappush(heap, (time_ns, chunk.offset, order, channel, data))
+                # Copied, so that the chunk goes with all in it that nobody wants.
+                heapq.heappush(heap, (time_ns, chunk.offset, order, channel, bytes(data)))
         elif heap:
-            time_ns, _, _, channel, data = heapq.heappop(heap)
-            num_bytes -= len(data)
-            yield StoredMessage(time_ns, channel, bytes(data))
+            time_ns, _, _, channel, whole = heapq.heappop(heap)
+            num_bytes -= len(whole)
+            yield StoredMessage(time_ns, channel, whole)
 
 
 def chosen_chunks(chunks: Iterable[Chunk], channels: AbstractSet[int]) -> list[Chunk]:
     """Return the chunks that may have messages of some channels."""
     return [c for c in chunks if c.channels is None or c.channels & channels]
+
+
+def examined(chunk: Chunk, messages: Loaded) -> Counter[int]:
+    """Learn a chunk's channels and times from its messages; returns the channels' counts."""
+    counts: Counter[int] = Counter()
+    start_ns, end_ns = 0, 0
+    for time_ns, channel, _ in messages:
+        start_ns = time_ns if not counts else min(start_ns, time_ns)
+        end_ns = max(end_ns, time_ns)
+        counts[channel] += 1
+    chunk.channels = frozenset(counts)
+    chunk.start_ns, chunk.end_ns = start_ns, end_ns
+    return counts
+
+
+def too_many(chunk: Chunk) -> str:
+    """Say that a chunk's further messages are left out."""
+    return (
+        f'the chunk at byte {chunk.offset} holds more than {MAX_MESSAGES} messages; the others '
+        f'are left out'
+    )

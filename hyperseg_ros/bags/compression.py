@@ -20,7 +20,7 @@ _STEP_BYTES = 1 << 20
 _KEPT_FREE_BYTES = 1 << 30
 
 
-def unpack(data: bytes | memoryview, form: str, size: int = MAX_BYTES) -> bytes:
+def unpack(data: bytes | memoryview, form: str, size: int = MAX_BYTES) -> bytes | bytearray:
     """Unpack at most `size` bytes; fewer come where the data are cut off.
 
     Args:
@@ -36,7 +36,7 @@ def unpack(data: bytes | memoryview, form: str, size: int = MAX_BYTES) -> bytes:
         raise DamagedBagError(msg)
     try:
         if form in {'', 'none'}:
-            unpacked = bytes(data[: size + 1])
+            unpacked: bytes | bytearray = bytes(data[: size + 1])
         elif form == 'zstd':
             unpacked = _unpack_zstd(data, size)
         elif form == 'lz4':
@@ -57,17 +57,21 @@ def unpack(data: bytes | memoryview, form: str, size: int = MAX_BYTES) -> bytes:
     return unpacked
 
 
-def _unpack_zstd(data: bytes | memoryview, size: int) -> bytes:
-    pieces: list[bytes] = []
-    left = size + 1
-    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-        while left > 0:
-            piece = reader.read(min(left, _STEP_BYTES))
-            if not piece:
+def _unpack_zstd(data: bytes | memoryview, size: int) -> bytearray:
+    """Unpack into one piece of memory, of which the system gives what is written."""
+    unpacked = bytearray(size + 1)
+    position = 0
+    with (
+        memoryview(unpacked) as view,
+        zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader,
+    ):
+        while position <= size:
+            count = reader.readinto(view[position : position + _STEP_BYTES])
+            if not count:
                 break
-            pieces.append(piece)
-            left -= len(piece)
-    return b''.join(pieces)
+            position += count
+    del unpacked[position:]
+    return unpacked
 
 
 def unpack_file(path: Path, folder: str) -> Path:

@@ -19,7 +19,7 @@ def bag_files(folder: Path) -> list[Path]:
     found = [
         path
         for path in folder.iterdir()
-        if path.name.endswith(ENDINGS) and not path.name.startswith('.') and path.is_file()
+        if path.name.lower().endswith(ENDINGS) and not path.name.startswith('.') and path.is_file()
     ]
     return sorted(found, key=_natural)
 
@@ -76,10 +76,16 @@ def _is_bag_folder(path: Path) -> bool:
 
 def bag_name(path: Path) -> str:
     """Return a bag's name: of a file, without the ending that bags have; nothing else is cut."""
+    name = _whole_name(path)
     if path.is_dir():
-        return path.name
-    ending = max((e for e in ENDINGS if path.name.endswith(e)), key=len, default='')
-    return path.name.removesuffix(ending) or path.name
+        return name
+    ending = max((e for e in ENDINGS if name.lower().endswith(e)), key=len, default='')
+    return name[: len(name) - len(ending)] or name
+
+
+def _whole_name(path: Path) -> str:
+    """Return the last name of a path, also of `.` and `..`, which have none of their own."""
+    return path.name if path.name not in {'', '..'} else path.resolve().name
 
 
 def result_names(bags: list[Path]) -> dict[Path, str]:
@@ -89,7 +95,7 @@ def result_names(bags: list[Path]) -> dict[Path, str]:
     before theirs: `x/log` and `y/log` become `x_log` and `y_log`.
     """
     names = {bag: bag_name(bag) for bag in bags}
-    longer: list[Callable[[Path], str]] = [lambda bag: bag.name]
+    longer: list[Callable[[Path], str]] = [_whole_name]
     deepest = max((len(bag.absolute().parts) for bag in bags), default=1)
     longer += [
         lambda bag, depth=depth: '_'.join(bag.absolute().parts[1:][-depth:])  # type: ignore[misc]

@@ -10,6 +10,7 @@ from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.errors import shortened
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_ros.bags.files import LABELLING
 from hyperseg_ros.bags.files import find_bags
@@ -62,18 +63,21 @@ def bag_label_command(
         )
         raise ConfigError(msg)
     *source, out = paths
-    bags, results = find_bags(source)
+    bags, results, missing = _found(source)
     for path in results:
         _logger.info('%s is left out: it is a labelled bag.', path)
+    if not bags and missing:
+        msg = f'There is no bag: {" ".join(missing.values())}'
+        raise InputError(msg)
     if not bags:
         msg = 'There are only labelled bags; name one to label it again.'
         raise InputError(msg)
     names = result_names(bags)
     options = LabelOptions(confidence, overlay, compressed, copy, storage)
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
-    outcomes: dict[Path, LabelReport | str] = {}
+    outcomes: dict[Path, LabelReport | str] = {**missing}
     for bag in bags:
-        target = out if len(bags) == 1 else out / names[bag]
+        target = out if len(bags) + len(missing) == 1 else out / names[bag]
         try:
             report = label_bag(bag, target, segmenter, options, topics, resume=resume)
         except (InputError, ConfigError, OSError) as error:
@@ -82,21 +86,41 @@ def bag_label_command(
         else:
             _print_report(bag, target, report)
             outcomes[bag] = report
-    if len(bags) > 1:
+    if len(outcomes) > 1:
         _print_end(outcomes)
     return max_status([_status(outcome) for outcome in outcomes.values()])
 
 
+def _found(source: list[Path]) -> tuple[list[Path], list[Path], dict[Path, str]]:
+    """List bags, our own results among them, and of several paths those that are no bags."""
+    bags: dict[Path, Path] = {}
+    results: list[Path] = []
+    missing: dict[Path, str] = {}
+    for path in source:
+        try:
+            inner, made = find_bags([path])
+        except (InputError, OSError) as error:
+            if len(source) == 1:
+                raise
+            _logger.error('%s', error)
+            missing[path] = str(error)
+            continue
+        for bag in inner:
+            bags.setdefault(bag.resolve(), bag)
+        results += made
+    return list(bags.values()), results, missing
+
+
 def _print_report(bag: Path, target: Path, report: LabelReport) -> None:
     for line in report.left_out:
-        _logger.info('%s: %s', bag, line)
+        _logger.info('%s: %s', bag, shortened(line))
     for problem in report.problems[:_SHOWN]:
-        _logger.warning('%s: %s', bag, problem)
+        _logger.warning('%s: %s', bag, shortened(problem))
     if len(report.problems) > _SHOWN:
         more = len(report.problems) - _SHOWN
         _logger.warning('%s: and %d more problems, listed in %s.', bag, more, target / LABELLING)
     for topic in report.silent_topics:
-        _logger.error('%s: not one image of %s could be read.', bag, topic)
+        _logger.error('%s: not one image of %s could be read.', bag, shortened(topic))
     if report.is_finished:
         _logger.info('%s: labelled already, to %s.', bag, target)
     elif report.labelled:
@@ -109,9 +133,7 @@ def _status(outcome: LabelReport | str) -> int:
     """Return the exit status of one bag."""
     if isinstance(outcome, str):
         return 2
-    if outcome.is_finished:
-        return 0
-    if outcome.silent_topics or not outcome.labelled:
+    if not outcome.is_finished and (outcome.silent_topics or not outcome.labelled):
         return 2
     return 1 if outcome.problems else 0
 

@@ -32,6 +32,8 @@ from hyperseg_ros.messages.encoding import encode_png
 
 _BATCH = 4
 """Images segmented at once; as many again are decoded meanwhile."""
+_DECODED_BYTES = 384 << 20
+"""Of large images, only as many are on their way as fit into this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ class Labeller:
             written: list[Future[None]] = []
             for message in chunk:
                 waiting.append(decoding.submit(self._decode, message, writer))
-                if len(waiting) == 2 * _BATCH:
-                    batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
+                room = _room(waiting[0].result())
+                while len(waiting) >= room:
+                    count = max(1, room // 2)
+                    batch, waiting = waiting[:count], waiting[count:]
                     self._finish(batch, writer, writing, written, report)
             for start in range(0, len(waiting), _BATCH):
                 self._finish(waiting[start : start + _BATCH], writer, writing, written, report)
@@ -154,9 +158,10 @@ class Labeller:
         report: dict[str, Any],
     ) -> None:
         """Segment the images of a batch, whatever topics they are of, and write in order."""
-        while len(written) > _BATCH:
-            written.pop(0).result()
         items = [future.result() for future in batch]
+        is_large = _room(items[0]) < 2 * _BATCH
+        while len(written) > (0 if is_large else _BATCH):
+            written.pop(0).result()
         results = iter(self._segmenter([i.pixels for i in items if i.pixels is not None]))
         for item in items:
             connection = item.message.connection
@@ -193,6 +198,12 @@ class Labeller:
             writer.write(
                 f'{prefix}/overlay', IMAGE, time_ns, writer.image(header, picture, 'rgb8')
             )
+
+
+def _room(item: _Decoded) -> int:
+    """Return how many images may be on their way, if all are as large as one."""
+    num_bytes = len(item.message.data) + (0 if item.pixels is None else item.pixels.nbytes)
+    return max(1, min(2 * _BATCH, _DECODED_BYTES // max(1, num_bytes)))
 
 
 def chunk_report(chunk: Path) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def label_bag(
         provenance = _provenance(input_digest(bag, reader), segmenter, options, topics)
         report = LabelReport(left_out=found.left_out)
         if out.exists():
-            report.is_finished = _is_result_of(out, provenance)
+            found_result = _result_of(out, provenance)
+            report.is_finished = True
+            report.labelled = int(found_result.get('labelled', 0))
+            report.problems = [str(line) for line in found_result.get('problems', [])]
             return report
         parts = Parts(out, provenance, resume=resume)
         labeller = Labeller(segmenter, options, found.chosen, prefixes)
@@ -141,8 +144,8 @@ def _provenance(
     }
 
 
-def _is_result_of(out: Path, provenance: dict[str, Any]) -> bool:
-    """Tell that an output is what we would make.
+def _result_of(out: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return what an output says of itself, if it is what we would make.
 
     Raises:
         ConfigError: If it is something else.
@@ -152,7 +155,7 @@ def _is_result_of(out: Path, provenance: dict[str, Any]) -> bool:
     except ValueError:
         found = {}
     if isinstance(found, dict) and all(found.get(k) == v for k, v in provenance.items()):
-        return True
+        return found
     msg = (
         f'{out} is there already, and of another input, checkpoint or options; give another name '
         f'or delete it.'

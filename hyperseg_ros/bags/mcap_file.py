@@ -18,9 +18,12 @@ from mcap import records
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 
+from hyperseg_ros.bags.chunks import MAX_MESSAGES
 from hyperseg_ros.bags.chunks import Chunk
 from hyperseg_ros.bags.chunks import chosen_chunks
+from hyperseg_ros.bags.chunks import examined
 from hyperseg_ros.bags.chunks import in_time_order
+from hyperseg_ros.bags.chunks import too_many
 from hyperseg_ros.bags.connection import CDR
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
@@ -193,11 +196,7 @@ class McapFile:
     def _examine_chunks(self, file: BinaryIO) -> None:
         """Read everything once, to learn channels, times and counts."""
         for chunk in self._chunks:
-            found = list(self._load(file, chunk, None))
-            self._counts.update(channel for _, channel, _ in found)
-            chunk.channels = frozenset(channel for _, channel, _ in found)
-            times = [time_ns for time_ns, _, _ in found]
-            chunk.start_ns, chunk.end_ns = min(times, default=0), max(times, default=0)
+            self._counts += examined(chunk, self._load(file, chunk, None))
 
     def _load(
         self, file: BinaryIO, chunk: Chunk, channels: AbstractSet[int] | None
@@ -208,7 +207,7 @@ class McapFile:
         except DamagedBagError as error:
             self._note(f'the chunk at byte {chunk.offset} cannot be read: {error}')
             return
-        position = 0
+        position = num_messages = 0
         while position < len(content):
             opcode, body = record_at(content, position)
             if body is None:
@@ -218,6 +217,10 @@ class McapFile:
                 )
                 return
             if opcode == Opcode.MESSAGE and len(body) >= MESSAGE.size:
+                num_messages += 1
+                if num_messages > MAX_MESSAGES:
+                    self._note(too_many(chunk))
+                    return
                 channel, _, time_ns, _ = MESSAGE.unpack_from(body)
                 if channels is None or channel in channels:
                     yield time_ns, channel, body[MESSAGE.size :]

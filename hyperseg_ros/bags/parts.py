@@ -67,7 +67,7 @@ class Parts:
         """
         if not self.folder.exists():
             return ''
-        if self.folder.is_dir():
+        if self.folder.is_dir() and not self.folder.is_symlink():
             manifest = self.folder / _MANIFEST
             names = {item.name for item in self.folder.iterdir()} - {f'{_MANIFEST}.unfinished'}
             text = manifest.read_text(errors='replace') if manifest.is_file() else ''
@@ -105,7 +105,8 @@ class Parts:
         for item in list(self.folder.iterdir()):
             if _OURS.fullmatch(item.name) and item.is_dir():
                 shutil.rmtree(item)
-        others = sorted(i.name for i in self.folder.iterdir() if not i.name.startswith(_MANIFEST))
+        ours = {_MANIFEST, f'{_MANIFEST}.unfinished'}
+        others = sorted(item.name for item in self.folder.iterdir() if item.name not in ours)
         if others:
             msg = f'{self.folder} holds {", ".join(others[:5])}, which are not ours; move them.'
             raise ConfigError(msg)

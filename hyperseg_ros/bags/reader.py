@@ -120,7 +120,7 @@ class BagReader:
             data = message.data
             if data[:4] == ZSTD_MAGIC and connection.encoding == CDR:
                 try:
-                    data = unpack(data, 'zstd')
+                    data = bytes(unpack(data, 'zstd'))
                 except DamagedBagError as error:
                     self._problems.append(
                         f'{connection.topic} at {message.time_ns} ns: the message cannot be '

@@ -13,9 +13,12 @@ import struct
 from typing import BinaryIO
 
 from hyperseg_core.errors import InputError
+from hyperseg_ros.bags.chunks import MAX_MESSAGES
 from hyperseg_ros.bags.chunks import Chunk
 from hyperseg_ros.bags.chunks import chosen_chunks
+from hyperseg_ros.bags.chunks import examined
 from hyperseg_ros.bags.chunks import in_time_order
+from hyperseg_ros.bags.chunks import too_many
 from hyperseg_ros.bags.connection import ROS1
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
@@ -168,23 +171,23 @@ class Ros1File:
 
     def _examine(self, file: BinaryIO, chunk: Chunk) -> None:
         """Read a chunk once, to learn connections, times and counts."""
-        found = list(self._load(file, chunk, None))
-        self._counts.update(channel for _, channel, _ in found)
-        chunk.channels = frozenset(channel for _, channel, _ in found)
-        times = [time_ns for time_ns, _, _ in found]
-        chunk.start_ns, chunk.end_ns = min(times, default=0), max(times, default=0)
+        self._counts += examined(chunk, self._load(file, chunk, None))
 
     def _load(
         self, file: BinaryIO, chunk: Chunk, channels: AbstractSet[int] | None
     ) -> Iterator[tuple[int, int, memoryview]]:
         """Give a chunk's messages; all that are whole, if it is damaged."""
-        position = 0
+        position = num_messages = 0
         try:
             content = chunk_content(file, chunk)
             while position < len(content):
                 header, body, position = record_at(content, position)
                 operation = operation_of(header)
                 if operation == Operation.MESSAGE:
+                    num_messages += 1
+                    if num_messages > MAX_MESSAGES:
+                        self._note(too_many(chunk))
+                        return
                     channel = number_in(header, 'conn')
                     if channels is None or channel in channels:
                         yield time_in(header, 'time'), channel, body

@@ -47,8 +47,12 @@ class _Sqlite3Writer(Sqlite3Writer):
     def __init__(self, path: Path, compression: CompressionMode) -> None:
         del compression
         self.path = path / f'{path.name}.db3'
-        self.conn = sqlite3.connect(self.path)
-        self.conn.executescript(self.SQLITE_SCHEMA)
+        try:
+            self.conn = sqlite3.connect(self.path)
+            self.conn.executescript(self.SQLITE_SCHEMA)
+        except sqlite3.Error as err:
+            msg = f'Cannot write {self.path}: {err}.'
+            raise OSError(msg) from err
         self.cursor = self.conn.cursor()
 
 

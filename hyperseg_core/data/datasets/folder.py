@@ -45,7 +45,7 @@ def folder(description: Path, split: str, root: Path | None = None) -> FilePairs
         raise InputError(msg)
     data = _read(description)
     base = description.resolve().parent if root is None else root.resolve()
-    label_set = _label_set(description, str(data['labels']))
+    label_set = _label_set(description, data['labels'])
     pairs: list[Pair] = []
     for name in split.split('+'):
         if name not in data['splits']:
@@ -53,8 +53,7 @@ def folder(description: Path, split: str, root: Path | None = None) -> FilePairs
             raise InputError(msg)
         entry = data['splits'][name]
         pattern = _label_pattern(description, entry['labels'])
-        found = base.glob(_inside(description, entry['images']))
-        images = sorted(path for path in found if not path.name.startswith('.'))
+        images = _matching(description, base, entry['images'])
         if not images:
             msg = f'{description}: no image matches {entry["images"]!r} below {base}.'
             raise InputError(msg)
@@ -65,14 +64,31 @@ def folder(description: Path, split: str, root: Path | None = None) -> FilePairs
         pairs,
         label_set,
         lookup=label_set.source_lookup() if has_source else None,
-        from_colours=bool(data.get('labels_are_colours', False)),
+        from_colours=data.get('labels_are_colours', False),
         aspect=_aspect(description, data.get('aspect')),
         ignored=as_sources(data.get('ignored') or [], f'{description}: `ignored`'),
     )
 
 
-def _label_set(path: Path, labels: str) -> LabelSet:
+def _matching(path: Path, base: Path, pattern: object) -> list[Path]:
+    """Return the images below a folder that match a pattern, by name.
+
+    Raises:
+        ConfigError: If it is no pattern.
+    """
+    text = _inside(path, pattern)
+    try:
+        return sorted(found for found in base.glob(text) if not found.name.startswith('.'))
+    except (ValueError, IndexError, NotImplementedError) as err:
+        msg = f"{path}: {text!r:.80} is no pattern of files ({err!s:.80}), e.g. 'images/*.png'."
+        raise ConfigError(msg) from err
+
+
+def _label_set(path: Path, labels: object) -> LabelSet:
     """Read a label set by name, or the YAML below the description's folder."""
+    if not isinstance(labels, str):
+        msg = f'{path}: `labels` is {labels!r:.80}, expected the name or the YAML of a label set.'
+        raise ConfigError(msg)
     if labels.endswith(('.yaml', '.yml')):
         return load_labels(path.resolve().parent / _inside(path, labels))
     return load_labels(labels)
@@ -103,7 +119,14 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data['splits'], dict):
         msg = f'{path}: `splits` must be a mapping of names, e.g. train, to images and labels.'
         raise ConfigError(msg)
+    if not isinstance(data.get('labels_are_colours', False), bool):
+        found = data['labels_are_colours']
+        msg = f'{path}: `labels_are_colours` is {found!r:.80}, expected true or false.'
+        raise ConfigError(msg)
     for name, entry in data['splits'].items():
+        if not isinstance(name, str):
+            msg = f'{path}: the split {name!r:.80} has no text as its name; put it in quotes.'
+            raise ConfigError(msg)
         if not isinstance(entry, dict) or set(entry) != {'images', 'labels'}:
             msg = f'{path}: split {name!r} needs `images` and `labels`, and nothing else.'
             raise ConfigError(msg)
@@ -129,7 +152,10 @@ def _label_pattern(path: Path, pattern: object) -> str:
 
 def _inside(path: Path, pattern: object) -> str:
     """Check that a pattern stays below the YAML's folder."""
-    text = str(pattern)
+    if not isinstance(pattern, str) or '\0' in pattern:
+        msg = f'{path}: {pattern!r:.80} is no pattern of files; expected text.'
+        raise ConfigError(msg)
+    text = pattern
     if Path(text).is_absolute() or '..' in Path(text).parts:
         msg = f'{path}: {text!r} leads out of the folder; patterns are relative to the YAML.'
         raise ConfigError(msg)

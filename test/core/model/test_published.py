@@ -182,3 +182,20 @@ def test_files_of_old_and_new_torch_are_read(tmp_path: Path) -> None:
         path = tmp_path / f'{is_new}.pth'
         torch.save({'a': torch.ones(3)}, path, _use_new_zipfile_serialization=is_new)
         assert read_tensors(path)['a'].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize('change', [np.nan, -np.inf, 'complex', 'scalar', 'negative'])
+def test_numbers_that_no_checkpoint_may_hold_are_refused(
+    change: object, camvid_s: ReferenceCase
+) -> None:
+    state = dict(camvid_s.state_dict)
+    name = next(key for key in state if key.endswith('running_var'))
+    state[name] = state[name].clone()
+    if change == 'complex':
+        state[name] = state[name].to(torch.complex64)
+    elif change == 'scalar':
+        state['decoder.level_4.0.bn3.weight'] = torch.tensor(1.0)
+    else:
+        state[name][0] = -1.0 if change == 'negative' else change
+    with pytest.raises(CheckpointError):
+        import_published(state)
