@@ -40,7 +40,14 @@ def train_command(
         raise ConfigError(msg)
     recipe: TrainConfig = build_dataclass(TrainConfig, changed(data, changes), origin=str(config))
     plain = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
-    write_atomically(Path(recipe.output) / 'config.yaml', plain.encode())
+    resolved = Path(recipe.output) / 'config.yaml'
+    if resolved.resolve() == config.resolve():
+        msg = (
+            f'The resolved recipe would be written over {config}; give another `--output`, or '
+            f'another name to the recipe.'
+        )
+        raise ConfigError(msg)
+    write_atomically(resolved, plain.encode())
     train(recipe, resume=resume)
     export_run(Path(recipe.output), recipe)
     return 0

@@ -3,9 +3,11 @@
 """The chunks of a labelled bag, joined to one that gets its name when it is whole."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_ros.bags.files import LABELLING
@@ -14,6 +16,8 @@ from hyperseg_ros.bags.parts import Parts
 from hyperseg_ros.bags.reader import open_bag
 from hyperseg_ros.bags.types import LABEL_INFO
 from hyperseg_ros.bags.writer import BagWriter
+
+_logger = logging.getLogger(__name__)
 
 
 def join_chunks(
@@ -62,7 +66,10 @@ def join_chunks(
     summary = {'labelled': num_labelled, 'problems': problems, **provenance}
     (unfinished / LABELLING).write_text(json.dumps(summary, indent=2), encoding='utf-8')
     unfinished.rename(out)
-    parts.remove()
+    try:
+        parts.remove()
+    except ConfigError as error:  # the bag is whole; what somebody put beside the parts stays
+        _logger.warning('%s', error)
 
 
 def _write_label_info(

@@ -90,7 +90,12 @@ def _label_set(path: Path, labels: object) -> LabelSet:
         msg = f'{path}: `labels` is {labels!r:.80}, expected the name or the YAML of a label set.'
         raise ConfigError(msg)
     if labels.endswith(('.yaml', '.yml')):
-        return load_labels(path.resolve().parent / _inside(path, labels))
+        base = path.resolve().parent
+        found = base / _inside(path, labels)
+        if not found.resolve().is_relative_to(base):
+            msg = f'{path}: {labels!r} is a link that leads out of the folder.'
+            raise ConfigError(msg)
+        return load_labels(found)
     return load_labels(labels)
 
 

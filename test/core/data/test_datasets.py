@@ -319,3 +319,13 @@ def test_half_a_picture_and_hidden_files_are_told_and_left_out(
     picture.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])
     assert run(['check-data', 'folder', '--root', str(path)], create_app()) == 1
     assert 'cut off' in capsys.readouterr().out
+
+
+def test_label_set_through_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / 'data'
+    path = _folder(folder, IDS % 3)
+    (tmp_path / 'secret.yaml').write_text(COARSE)
+    (folder / 'coarse.yaml').unlink()
+    (folder / 'coarse.yaml').symlink_to(tmp_path / 'secret.yaml')
+    with pytest.raises(ConfigError, match='a link that leads out'):
+        open_data(SourceConfig(kind='folder', root=str(path)))

@@ -99,3 +99,13 @@ def test_recipes_that_do_not_fit_the_data_are_refused_at_once(
     assert run(train, create_app()) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / 'run' / 'last.ckpt').exists()
+
+
+def test_recipe_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / 'config.yaml'
+    mine.write_bytes(resource('config', 'train', 'default.yaml').read_bytes())
+    before = mine.read_bytes()
+    words = ['train', '--config', str(mine), '--output', str(tmp_path)]
+    assert run(words, create_app()) == 2
+    assert 'would be written over' in capsys.readouterr().err
+    assert mine.read_bytes() == before
