@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of a file's chunks in order of their time, with few chunks in memory at once."""
 
+from abc import ABC
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -9,6 +11,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 import heapq
+from pathlib import Path
+from typing import BinaryIO
 
 from hyperseg_ros.bags.connection import StoredMessage
 
@@ -80,3 +84,28 @@ def too_many(chunk: Chunk) -> str:
         f'the chunk at byte {chunk.offset} holds more than {MAX_MESSAGES} messages; the others '
         f'are left out'
     )
+
+
+class ChunkedFile(ABC):
+    """A bag's file that is read chunk by chunk; its kinds find the chunks and load one."""
+
+    def __init__(self, path: Path) -> None:
+        """Start without chunks."""
+        self.path = path
+        self.problems: list[str] = []
+        self._counts: Counter[int] = Counter()
+        self._chunks: list[Chunk] = []
+
+    def messages(self, channels: AbstractSet[int]) -> Iterator[StoredMessage]:
+        """Read messages of some channels in order of their log time; what is damaged is left."""
+        with self.path.open('rb') as file:
+            chosen = chosen_chunks(self._chunks, channels)
+            yield from in_time_order(chosen, lambda chunk: self._load(file, chunk, channels))
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    @abstractmethod
+    def _load(self, file: BinaryIO, chunk: Chunk, channels: AbstractSet[int] | None) -> Loaded:
+        """Read a chunk's messages, of some channels or of all."""

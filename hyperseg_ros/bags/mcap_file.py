@@ -20,14 +20,12 @@ from mcap.opcode import Opcode
 
 from hyperseg_ros.bags.chunks import MAX_MESSAGES
 from hyperseg_ros.bags.chunks import Chunk
-from hyperseg_ros.bags.chunks import chosen_chunks
+from hyperseg_ros.bags.chunks import ChunkedFile
 from hyperseg_ros.bags.chunks import examined
-from hyperseg_ros.bags.chunks import in_time_order
 from hyperseg_ros.bags.chunks import too_many
 from hyperseg_ros.bags.connection import CDR
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
-from hyperseg_ros.bags.connection import StoredMessage
 from hyperseg_ros.bags.connection import is_latched
 from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import read_profiles
@@ -46,7 +44,7 @@ _RUN_BYTES = 4 << 20
 _FORMS = {'ros2msg': 'ros2msg', 'ros2idl': 'ros2idl', 'omgidl': 'ros2idl', 'ros1msg': 'ros1msg'}
 
 
-class McapFile:
+class McapFile(ChunkedFile):
     """Reads an MCAP file."""
 
     def __init__(self, path: Path) -> None:
@@ -55,12 +53,9 @@ class McapFile:
         Raises:
             OSError: If the file cannot be read.
         """
-        self.path = path
-        self.problems: list[str] = []
+        super().__init__(path)
         self._schemas: dict[int, records.Schema] = {}
         self._channels: dict[int, records.Channel] = {}
-        self._counts: Counter[int] = Counter()
-        self._chunks: list[Chunk] = []
         with path.open('rb') as file:
             size = file.seek(0, 2)
             indexes, statistics, end = self._read_summary(file, size)
@@ -89,20 +84,10 @@ class McapFile:
         self.channels = {key: self._describe(item) for key, item in self._channels.items()}
         self.problems += orphans(self._counts, self.channels)
 
-    def messages(self, channels: AbstractSet[int]) -> Iterator[StoredMessage]:
-        """Read messages of some channels in order of their log time; what is damaged is left."""
-        with self.path.open('rb') as file:
-            chosen = chosen_chunks(self._chunks, channels)
-            yield from in_time_order(chosen, lambda chunk: self._load(file, chunk, channels))
-
     def index(self) -> Iterator[bytes]:
         """Give the places and times of the chunks."""
         for chunk in self._chunks:
             yield f'{chunk.offset} {chunk.num_bytes} {chunk.start_ns} {chunk.end_ns}\n'.encode()
-
-    def _note(self, problem: str) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
 
     def _read_summary(
         self, file: BinaryIO, size: int

@@ -5,7 +5,6 @@
 rosbags' reader is not used, as it refuses bags without index and ends where one is damaged.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -15,14 +14,12 @@ from typing import BinaryIO
 from hyperseg_core.errors import InputError
 from hyperseg_ros.bags.chunks import MAX_MESSAGES
 from hyperseg_ros.bags.chunks import Chunk
-from hyperseg_ros.bags.chunks import chosen_chunks
+from hyperseg_ros.bags.chunks import ChunkedFile
 from hyperseg_ros.bags.chunks import examined
-from hyperseg_ros.bags.chunks import in_time_order
 from hyperseg_ros.bags.chunks import too_many
 from hyperseg_ros.bags.connection import ROS1
 from hyperseg_ros.bags.connection import Channel
 from hyperseg_ros.bags.connection import DamagedBagError
-from hyperseg_ros.bags.connection import StoredMessage
 from hyperseg_ros.bags.connection import orphans
 from hyperseg_ros.bags.connection import type_name
 from hyperseg_ros.bags.ros1_records import MAGIC
@@ -42,7 +39,7 @@ from hyperseg_ros.bags.ros1_records import time_in
 _RUN_BYTES = 4 << 20
 
 
-class Ros1File:
+class Ros1File(ChunkedFile):
     """Reads a .bag file."""
 
     def __init__(self, path: Path) -> None:
@@ -52,11 +49,8 @@ class Ros1File:
             InputError: If the bag is encrypted.
             OSError: If the file cannot be read.
         """
-        self.path = path
-        self.problems: list[str] = []
+        super().__init__(path)
         self.channels: dict[int, Channel] = {}
-        self._counts: Counter[int] = Counter()
-        self._chunks: list[Chunk] = []
         with path.open('rb') as file:
             size = file.seek(0, 2)
             if not self._read_index(file, size):
@@ -72,20 +66,10 @@ class Ros1File:
             )  # fmt: skip
         self.problems += orphans(self._counts, self.channels)
 
-    def messages(self, channels: AbstractSet[int]) -> Iterator[StoredMessage]:
-        """Read messages of some channels in order of their log time; what is damaged is left."""
-        with self.path.open('rb') as file:
-            chosen = chosen_chunks(self._chunks, channels)
-            yield from in_time_order(chosen, lambda chunk: self._load(file, chunk, channels))
-
     def index(self) -> Iterator[bytes]:
         """Give the places and times of the chunks."""
         for chunk in self._chunks:
             yield f'{chunk.offset} {chunk.start_ns} {chunk.end_ns}\n'.encode()
-
-    def _note(self, problem: str) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
 
     def _read_index(self, file: BinaryIO, size: int) -> bool:
         """Read connections and chunks from the index; tell whether there is a whole one."""
