@@ -56,15 +56,17 @@ train-fast: setup
 	$(BIN)/hyperseg train --config config/train/fast-cities.yaml --resume
 	$(call ship,fast-cities,fast)
 
-# $(1): run; $(2): name of the checkpoint. Scored on the test splits, once, and shipped.
+# $(1): run; $(2): name of the checkpoint. Calibrated, scored on the test splits, once, and shipped.
 define ship
-	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data camvid \
+	$(BIN)/hyperseg calibrate runs/$(1)/last.safetensors runs/$(1)/calibrated.safetensors \
+	  --data streets --root '$${STREETS_ROOT}' --split val
+	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/calibrated.safetensors --data camvid \
 	  --root '$${CAMVID_ROOT}' --split test --also-with-void --output runs/$(1)/camvid-test
-	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data streets \
+	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/calibrated.safetensors --data streets \
 	  --root '$${STREETS_ROOT}' --split val --output runs/$(1)/streets-val
-	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/last.safetensors --data drive \
+	$(BIN)/hyperseg evaluate --checkpoint runs/$(1)/calibrated.safetensors --data drive \
 	  --split test --output runs/$(1)/drive-test
-	$(BIN)/hyperseg annotate runs/$(1)/last.safetensors checkpoints/$(2).safetensors \
+	$(BIN)/hyperseg annotate runs/$(1)/calibrated.safetensors checkpoints/$(2).safetensors \
 	  --scores runs/$(1)/camvid-test/scores.json runs/$(1)/streets-val/scores.json \
 	  runs/$(1)/drive-test/scores.json \
 	  --licence "weights trained on CamVid and Cityscapes: for research use; see docs/model-card-$(2).md"

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'predict': ('predict:predict_command', 'Segment images, a video or a camera.'),
     'train': ('train:train_command', 'Train a network by a recipe.'),
     'evaluate': ('evaluate:evaluate_command', 'Score a checkpoint on a data set.'),
+    'calibrate': ('calibrate:calibrate_command', 'Fit the confidence to unseen images.'),
     'annotate': ('annotate:annotate_command', 'Put measured scores into a checkpoint.'),
     'import-published': (
         'import_published:import_published_command', 'Turn a published .pth into a checkpoint.',

@@ -70,6 +70,65 @@ def confusion_matrix(
     return counts.reshape(num_classes, num_classes + 1)
 
 
+def confidence_counts(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.uint8]
+) -> Matrix:
+    """Count pixels, and those whose class is right, by confidence.
+
+    Args:
+        truth: Ids, any shape; 255 is not counted.
+        prediction: Ids, same shape.
+        confidence: 255 = a probability of 1, same shape.
+
+    Returns:
+        (2, 256): all pixels and the right ones, by confidence.
+    """
+    known = truth != IGNORE_ID
+    sure, is_right = confidence[known], truth[known] == prediction[known]
+    return np.stack(
+        [np.bincount(sure, minlength=256), np.bincount(sure[is_right], minlength=256)]
+    ).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often pixels of a confidence are right, in bins of equal width (Guo, ICML 2017)."""
+
+    shares: tuple[float, ...]
+    """Share of all pixels that each bin holds."""
+    confidences: tuple[float, ...]
+    """Mean confidence in each bin, in [0, 1]; NaN where it holds none."""
+    accuracies: tuple[float, ...]
+    """Share of its pixels that are right; NaN where it holds none."""
+
+    @staticmethod
+    def from_counts(counts: Matrix, *, bins: int = 15) -> 'Reliability':
+        """Take counts as `confidence_counts` returns them, (2, 256)."""
+        sure = np.arange(256) / 255
+        place = np.minimum((sure * bins).astype(np.int64), bins - 1)
+        pixels, right = (np.bincount(place, row, bins) for row in counts)
+        total = np.bincount(place, counts[0] * sure, bins)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            shares, means, accuracies = pixels / pixels.sum(), total / pixels, right / pixels
+        return Reliability(*(tuple(row.tolist()) for row in (shares, means, accuracies)))
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean distance of confidence and accuracy over the pixels, in [0, 1]."""
+        gaps = np.abs(np.subtract(self.confidences, self.accuracies))
+        return float(np.nansum(np.multiply(self.shares, gaps)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; NaN becomes None, as JSON has no NaN."""
+        return {
+            'expected_calibration_error': _or_none(self.expected_calibration_error),
+            'reliability': {
+                name: [_or_none(value) for value in getattr(self, name)]
+                for name in ('shares', 'confidences', 'accuracies')
+            },
+        }
+
+
 def boundary_confusion(
     truth: NDArray[np.uint8],
     prediction: NDArray[np.uint8],

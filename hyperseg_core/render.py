@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
+from hyperseg_core.metrics import Reliability
 
 Image = NDArray[np.uint8]
 _TEXT_PX = 18
@@ -88,6 +89,36 @@ def confusion_image(matrix: NDArray[np.int64], labels: LabelSet) -> Image:
     for col in range(cols):
         write(names[col][:7], margin + col * cell + 1, margin - 8 - 14 * (col % 2))
     write('truth: rows, prediction: columns, % of the truth', 4, 20)
+    return image
+
+
+def reliability_image(reliability: Reliability) -> Image:
+    """Draw how often pixels are right by how sure they are; the diagonal is calibrated."""
+    side, margin = 360, 50
+    image = np.full((side + 2 * margin, side + 2 * margin, 3), 255, np.uint8)
+    bottom, bins = margin + side, len(reliability.shares)
+    grey, blue, black = (150, 150, 150), (70, 120, 200), (0, 0, 0)
+
+    def write(text: str, x: int, y: int) -> None:
+        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.4, black, 1, cv2.LINE_AA)
+
+    for index, accuracy in enumerate(reliability.accuracies):
+        if np.isfinite(accuracy):
+            left, right = (margin + side * (index + i) // bins for i in (0, 1))
+            top = bottom - round(side * accuracy)
+            # Bins of few pixels are pale.
+            alpha = 0.25 + 0.75 * min(1.0, 10 * reliability.shares[index])
+            colour = [round(255 + alpha * (value - 255)) for value in blue]
+            cv2.rectangle(image, (left, top), (right - 2, bottom), colour, -1)
+    cv2.line(image, (margin, bottom), (margin + side, margin), grey, 1, cv2.LINE_AA)
+    cv2.rectangle(image, (margin, margin), (margin + side, bottom), black, 1)
+    for tick in (0.0, 0.5, 1.0):
+        write(f'{tick:g}', margin + round(side * tick) - 8, bottom + 16)
+        write(f'{tick:g}', margin - 28, bottom - round(side * tick) + 4)
+    write('confidence (pale: few pixels)', margin + 90, bottom + 36)
+    write('share that is right', 8, margin - 14)
+    error = reliability.expected_calibration_error
+    write(f'expected calibration error {error:.4f}', margin + 130, margin - 14)
     return image
 
 

@@ -24,12 +24,15 @@ from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.segmenter import Segmenter
+from hyperseg_core.metrics import Reliability
 from hyperseg_core.metrics import Scores
 from hyperseg_core.metrics import boundary_confusion
+from hyperseg_core.metrics import confidence_counts
 from hyperseg_core.metrics import confusion_matrix
 from hyperseg_core.render import confusion_image
 from hyperseg_core.render import contact_sheet
 from hyperseg_core.render import overlay
+from hyperseg_core.render import reliability_image
 from hyperseg_core.render import write_png
 
 _logger = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ def evaluate_command(
         device: Device, as for the node.
         precision: Precision, as for the node.
         size: Network input height and width [px]; by default it follows the images.
-        output: Folder for scores.json, the confusion matrix and overlays.
+        output: Folder for scores.json, confusion matrix, reliability diagram and overlays.
         also_with_void: Print the mean over the classes and void beside it.
         limit: Score only this many images.
         submission: Folder for PNGs of ids as the Cityscapes benchmark's server takes them.
@@ -85,17 +88,20 @@ def evaluate_command(
     count = len(source) if limit is None else min(limit, len(source))
     total = np.zeros((len(labels), len(labels) + 1), np.int64)
     boundary = np.zeros((3, len(labels)), np.int64)
+    sure = np.zeros((2, 256), np.int64)
     per_image = []
     for index in track(range(count), description='evaluating'):
         image, truth = source.load(index)
-        ids = segmenter(image).class_ids
+        answer = segmenter(image)
+        ids = answer.class_ids
         if submission is not None:
             _write_submission(submission, source, index, ids)
         matrix = confusion_matrix(truth, ids, len(labels))
         total += matrix
         boundary += boundary_confusion(truth, ids, len(labels))
+        sure += confidence_counts(truth, ids, answer.confidence)
         per_image.append((Scores.from_confusion(matrix).mean_iou, index))
-    scores = Scores.from_confusion(total)
+    scores, reliability = Scores.from_confusion(total), Reliability.from_counts(sure)
     report = {
         'checkpoint': segmenter.checkpoint.digest,
         'data': data,
@@ -107,6 +113,7 @@ def evaluate_command(
         'date': date.today().isoformat(),
         **scores.to_dict(),
         **_boundary_scores(boundary),
+        **reliability.to_dict(),
     }
     if also_with_void:
         # The published CamVid figures average over 12 classes; void is never predicted right.
@@ -114,6 +121,7 @@ def evaluate_command(
     _print(report, scores)
     if output is not None:
         _write(output, report, total, segmenter, source, sorted(per_image))
+        write_png(output / 'reliability.png', reliability_image(reliability))
 
 
 def _boundary_scores(counts: NDArray[np.int64]) -> dict[str, Any]:
@@ -151,7 +159,8 @@ def _print(report: dict[str, Any], scores: Scores) -> None:
     console.print(
         f'{report["data"]} {report["split"]}: {report["images"]} images, '
         f'{len(report["classes"])} classes, one forward pass each, {report["engine"]}; pixel '
-        f'accuracy {scores.pixel_accuracy:.4f}'
+        f'accuracy {scores.pixel_accuracy:.4f}, calibration error '
+        f'{report["expected_calibration_error"]:.4f}'
     )
     if 'mean_iou_with_void' in report:
         console.print(f'mean over the classes and void: {report["mean_iou_with_void"]:.4f}')
@@ -175,4 +184,4 @@ def _write(
             tiles.append(overlay(image, segmenter(image).class_ids, segmenter.label_set))
             captions.append(f'{Path(source.name(index).split()[0]).stem} {score:.3f}')
         write_png(output / f'{name}.png', contact_sheet(tiles, captions))
-    _logger.info('Wrote scores.json, confusion.png, worst.png and best.png to %s.', output)
+    _logger.info('Wrote scores.json and pictures of the worst and best to %s.', output)

@@ -93,7 +93,8 @@ def write_logits(
     """Write all but the comparison of the classes.
 
     Returns:
-        The logits' bands of lines from the top, (B, N, H'_i, W'), in the form's float type.
+        The logits' bands of lines from the top, (B, N, H'_i, W'), in the form's float type and
+        divided by the configuration's temperature.
     """
     config = checkpoint.config
     frames = graph.input(INPUT_NAME, (batch, *size, 3), 'uint8')
@@ -106,7 +107,9 @@ def write_logits(
     decoder = DecoderWriter(graph, weights, config.decoder, form)
     logits = decoder.write([images, *taps], signal, config.num_classes)
     weights.check_all_read()
-    return write_upsampling(graph, logits, output_size, num_bands=form.bands)
+    return write_upsampling(
+        graph, logits, output_size, num_bands=form.bands, scale=1 / config.temperature
+    )
 
 
 def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Value:

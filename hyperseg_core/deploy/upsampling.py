@@ -29,33 +29,34 @@ interpolation by a quarter."""
 
 
 def write_upsampling(
-    graph: GraphBuilder, logits_BNHW: Value, fine: Size, *, num_bands: int
+    graph: GraphBuilder, logits_BNHW: Value, fine: Size, *, num_bands: int, scale: float = 1.0
 ) -> list[Value]:
-    """Resize logits bilinearly to `fine`.
+    """Resize logits bilinearly to `fine`, and multiply them.
 
     Args:
         graph: Where to.
         logits_BNHW: The logits.
         fine: Output size [px].
         num_bands: Bands that the output comes in, where it is made of products.
+        scale: What the output is multiplied by; in products it costs nothing.
 
     Returns:
         The upsampled map's bands of lines, from the top.
     """
     coarse = (logits_BNHW.shape[2], logits_BNHW.shape[3])
-    if coarse == fine:
-        return [logits_BNHW]
     rows, cols = (choose_block(*line) for line in zip(coarse, fine, strict=True))
-    if rows is None or cols is None:
-        return [graph.resize(logits_BNHW, fine)]
-    return _multiply_blocks(graph, logits_BNHW, fine, (rows, cols), num_bands)
+    if coarse != fine and rows is not None and cols is not None:
+        return _multiply_blocks(graph, logits_BNHW, fine, (rows, cols), num_bands, scale)
+    if scale != 1:
+        logits_BNHW = graph.binary('Mul', logits_BNHW, graph.constant(np.array(scale)))
+    return [logits_BNHW if coarse == fine else graph.resize(logits_BNHW, fine)]
 
 
 def _multiply_blocks(
-    graph: GraphBuilder, x_BNHW: Value, fine: Size, blocks: Size, num_bands: int
+    graph: GraphBuilder, x_BNHW: Value, fine: Size, blocks: Size, num_bands: int, scale: float
 ) -> list[Value]:
     batch, planes, height, width = x_BNHW.shape
-    row_matrix = graph.constant(block_matrix(height, fine[0], blocks[0]))
+    row_matrix = graph.constant(scale * block_matrix(height, fine[0], blocks[0]))
     col_matrix = graph.constant(block_matrix(width, fine[1], blocks[1]).T)
     # Both halos before anything grows: gathering single columns is dear.
     haloed = graph.gather(x_BNHW, haloed_blocks(width, blocks[1]), 3)

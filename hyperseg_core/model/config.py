@@ -142,9 +142,12 @@ class ModelConfig:
     backbone: BackboneConfig
     context_head: ContextHeadConfig
     decoder: DecoderConfig
+    temperature: float = 1.0
+    """What the logits are divided by before they become probabilities (Guo et al., ICML 2017):
+    fitted by `hyperseg calibrate` on images that were not trained on. Classes do not change."""
 
     def __post_init__(self) -> None:
-        """Check the class count, the size and the normalisation.
+        """Check the class count, the size, the normalisation and the temperature.
 
         Raises:
             ConfigError: If `num_classes` cannot be stored in a label image, or another value is
@@ -155,6 +158,7 @@ class ModelConfig:
             size=(self.size, 32, 4096),
             mean=(self.mean, -10.0, 10.0),
             std=(self.std, 1e-4, 100.0),
+            temperature=((self.temperature,), 0.05, 20.0),
         )
         if not 1 <= self.num_classes <= 255:
             msg = (

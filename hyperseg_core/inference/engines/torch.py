@@ -109,7 +109,7 @@ class FrameSegmentation(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Segment frames (B, H, W, 3) uint8: ids and confidence, (B, H', W') uint8 each."""
         images = (frames.permute(0, 3, 1, 2).float() - self.mean) * self.scale
-        logits = self.network.coarse_logits(images).float()
+        logits = self.network.coarse_logits(images).float() / self.network.config.temperature
         # Planes, not pixels, are what is compared: one small copy makes all the rest faster.
         return compare(upsample(logits.contiguous(), self.output_size), self.num_labels)
 
