@@ -28,7 +28,7 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 VISION_CLASS = 'vision_msgs/msg/VisionClass'
 # rosbags ships the types of ros2's common_interfaces; these are not among them.
-_MORE_TYPES = {
+MORE_TYPES = {
     VISION_CLASS: 'uint16 class_id\nstring class_name\n',
     LABEL_INFO: 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
     FOXGLOVE_VIDEO: (
@@ -54,7 +54,7 @@ def qos(*, latched: bool = False, depth: int = 10) -> Qos:
 def ros2_types() -> Any:
     """Return rosbags' store of ROS 2's types, with those of vision_msgs and of videos."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    for name, text in _MORE_TYPES.items():
+    for name, text in MORE_TYPES.items():
         if name not in store.fielddefs:
             store.register(get_types_from_msg(text, name))
     return store

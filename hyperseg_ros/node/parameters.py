@@ -58,6 +58,9 @@ class NodeParameters:
     """The node's parameters, read at once."""
 
     autostart: bool = _parameter(True, 'Configure and activate without being asked.')
+    bond: bool = _parameter(
+        False, "Bond with Nav2's lifecycle manager while active (needs bondpy)."
+    )
     cameras: tuple[str, ...] = _parameter(
         (), 'Names of cameras, each under a namespace of its own; empty: one camera.'
     )

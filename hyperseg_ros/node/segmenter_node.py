@@ -29,6 +29,8 @@ from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.parameters import changed
 from hyperseg_ros.node.stream_status import failed_status
 from hyperseg_ros.node.worker import Worker
+from hyperseg_ros.process.manager_bond import ManagerBond
+from hyperseg_ros.process.manager_bond import check_bonding
 from hyperseg_ros.process.running import run_node
 
 _STOP_S = 1.5
@@ -45,6 +47,7 @@ class SegmenterNode(LifecycleNode):
         self._settings = NodeParameters()
         self._checkpoint: Checkpoint | None = None
         self._worker: Worker | None = None
+        self._bond: ManagerBond | None = None
         self._is_active = False
         self._failure = ''
         self._wrong_parameters = declare_parameters(self)
@@ -83,6 +86,8 @@ class SegmenterNode(LifecycleNode):
         for problem in self._wrong_parameters.values():
             raise ConfigError(problem)
         parameters = self._settings = read_parameters(self)
+        if parameters.bond:
+            check_bonding()
         checkpoint = self._checkpoint = load_checkpoint(parameters.checkpoint)
         checkpoint.label_set.ids(parameters.classes)
         first = candidates(
@@ -113,6 +118,7 @@ class SegmenterNode(LifecycleNode):
             for camera in self._cameras:
                 camera.output.publish_label_info(self._settings.confidence_threshold)
                 camera.source.subscribe(self._settings.transport)
+            self._bond = ManagerBond(self) if self._settings.bond else None
         except Exception as error:  # rclpy swallows what escapes here
             self._fail(f'Cannot activate: {error}')
             for camera in self._cameras:
@@ -125,11 +131,17 @@ class SegmenterNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe."""
+        self._stop_listening()
+        self.get_logger().info('Inactive.')
+        return super().on_deactivate(state)
+
+    def _stop_listening(self) -> None:
         self._is_active = False
         for camera in self._cameras:
             camera.source.unsubscribe()
-        self.get_logger().info('Inactive.')
-        return super().on_deactivate(state)
+        if self._bond is not None:
+            self._bond.end()
+            self._bond = None
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the engine and the publishers."""
@@ -167,7 +179,7 @@ class SegmenterNode(LifecycleNode):
 
     def release(self, timeout_s: float = _STOP_S) -> None:
         """Let go of engine and cameras, as before the node was configured."""
-        self._is_active = False
+        self._stop_listening()
         if self._worker is not None and not self._worker.stop(timeout_s):
             self.get_logger().info('The engine is still busy; it is released when it is done.')
         for camera in self._cameras:

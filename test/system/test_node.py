@@ -89,7 +89,13 @@ def test_one_camera_gets_the_networks_masks_under_its_header(
             received.clear()
         sent = image(client, frame_id='the camera')
         outputs = (infos, mask, shown, png, confidence)
-        assert client.wait(lambda: bool(frames.publish(sent) or all(outputs)), 20)
+
+        def all_answered() -> bool:
+            """Whether what came last is of this frame, not of those before."""
+            frames.publish(sent)
+            return all(received and received[-1].header == sent.header for received in outputs)
+
+        assert client.wait(all_answered, 20)
         child.send_signal(signal.SIGTERM)
         start_s = time.monotonic()
         assert child.wait(5) == 0
@@ -164,9 +170,10 @@ def test_two_cameras_share_one_engine_under_their_names(
 
 
 def test_nav2_finds_masks_confidences_and_names(
-    client: Client, small_checkpoint: Path, segmenter: Segmenter, tmp_path: Path
+    vision_msgs: None, client: Client, small_checkpoint: Path, segmenter: Segmenter, tmp_path: Path
 ) -> None:
-    kind = pytest.importorskip('vision_msgs.msg').LabelInfo
+    from vision_msgs.msg import LabelInfo
+
     mask, frames = client.listen('/segmenter/mask'), client.publisher('/image')
     # The QoS of Nav2's semantic segmentation layer, which comes late and pairs by stamp.
     sensor = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -179,7 +186,7 @@ def test_nav2_finds_masks_confidences_and_names(
         subscribe = client.node.create_subscription
         subscribe(Image, '/segmenter/mask', masks.append, sensor)
         subscribe(Image, '/segmenter/confidence', confidences.append, sensor)
-        subscribe(kind, '/segmenter/label_info', infos.append, latched)
+        subscribe(LabelInfo, '/segmenter/label_info', infos.append, latched)
         assert client.wait(lambda: bool(infos), 10)
         feed(client, frames, confidences)
         confidence = confidences[-1]
