@@ -8,6 +8,11 @@ from xml.etree import ElementTree
 from setuptools import find_packages
 from setuptools import setup
 
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # before setuptools 70.1
+    from wheel.bdist_wheel import bdist_wheel
+
 NAME = 'hyperseg_ros'
 SOURCE = Path(__file__).parent
 # The CUDA engine, published weights, the network itself.
@@ -32,6 +37,35 @@ def shared_files() -> list[tuple[str, list[str]]]:
             if path.is_file() and '__pycache__' not in path.parts:
                 files.setdefault(share / path.parent, []).append(path.as_posix())
     return [(target.as_posix(), paths) for target, paths in files.items()]
+
+
+COMMANDS = {
+    'hyperseg': 'hyperseg_ros.cli:main',
+    'segmenter': 'hyperseg_ros.node.segmenter_node:main',
+    'bag_player': 'hyperseg_ros.bags.play:main',
+    'bag_label': 'hyperseg_ros.bags.label:main',
+}
+
+
+class Wheel(bdist_wheel):
+    """A wheel that `ros2 run` finds its commands in: colcon puts them there, pip does not."""
+
+    def run(self) -> None:
+        """Add a script for every command below lib/hyperseg_ros."""
+        folder = Path('build', 'ros2_run')
+        folder.mkdir(parents=True, exist_ok=True)
+        scripts = []
+        for name, place in COMMANDS.items():
+            module, function = place.split(':')
+            path = folder / name
+            path.write_text(
+                f'#!/usr/bin/env python3\nfrom {module} import {function}\n\n{function}()\n',
+                encoding='utf-8',
+            )
+            path.chmod(0o755)
+            scripts.append(path.as_posix())
+        self.distribution.data_files.append((f'lib/{NAME}', scripts))
+        super().run()
 
 
 setup(
@@ -93,13 +127,7 @@ setup(
             'types-PyYAML',
         ],
     },
-    entry_points={
-        'console_scripts': [
-            'hyperseg = hyperseg_ros.cli:main',
-            'segmenter = hyperseg_ros.node.segmenter_node:main',
-            'bag_player = hyperseg_ros.bags.play:main',
-            'bag_label = hyperseg_ros.bags.label:main',
-        ],
-    },
+    entry_points={'console_scripts': [f'{name} = {place}' for name, place in COMMANDS.items()]},
+    cmdclass={'bdist_wheel': Wheel},
     zip_safe=True,
 )

@@ -25,7 +25,7 @@ _CHOSEN = (
 
 def create_node(context: LaunchContext) -> list[LifecycleNode]:
     """Create the node; only arguments that were given override the parameter file."""
-    names = ('checkpoint', 'engine', 'autostart', 'cameras')
+    names = ('checkpoint', 'engine', 'autostart', 'bond', 'cameras')
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     overrides = {name: yaml.safe_load(value) for name, value in given.items() if value}
     remappings = [
@@ -97,6 +97,12 @@ def generate_launch_description() -> LaunchDescription:
                 'autostart',
                 default_value='',
                 description=f'Configure and activate without being asked{_FROM_FILE}',
+                choices=['', 'true', 'false'],
+            ),
+            DeclareLaunchArgument(
+                'bond',
+                default_value='',
+                description=f"Bond with Nav2's lifecycle manager{_FROM_FILE}",
                 choices=['', 'true', 'false'],
             ),
             DeclareLaunchArgument(

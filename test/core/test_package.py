@@ -1,11 +1,15 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from importlib import metadata
+import os
 from pathlib import Path
 import re
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
+
+import pytest
 
 import hyperseg_core
 
@@ -45,3 +49,36 @@ def test_no_research_image_is_tracked() -> None:
         ['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
     assert not re.search(r'(0001TP|0006R0|0016E5|Seq05VD)_', listing)
+
+
+def test_wheel_brings_what_ros2_run_starts(tmp_path: Path) -> None:
+    """`ros2 run PACKAGE COMMAND` starts PREFIX/lib/PACKAGE/COMMAND, by the Python on the path."""
+    pytest.importorskip('setuptools')
+    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
+    source = tmp_path / 'source'
+    kept = ('hyperseg_core', 'hyperseg_ros', 'launch', 'config', 'resource')
+    for name in kept:
+        shutil.copytree(ROOT / name, source / name)
+    for name in ('setup.py', 'setup.cfg', 'pyproject.toml', 'package.xml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, source)
+    options = ['--no-deps', '--no-build-isolation']
+    subprocess.run([*pip, 'wheel', *options, '-w', tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob('*.whl')
+    prefix = tmp_path / 'prefix'
+    subprocess.run(
+        [*pip, 'install', '--no-deps', '--ignore-installed', '--prefix', prefix, wheel], check=True
+    )
+    folders = {path.parent for path in prefix.rglob('lib/hyperseg_ros/segmenter')}
+    assert len(folders) == 1
+    commands = {path.name: path for path in folders.pop().iterdir()}
+    assert {'segmenter', 'hyperseg', 'bag_player', 'bag_label'} <= set(commands)
+    (site,) = {path.parent for path in prefix.rglob('hyperseg_core') if path.is_dir()}
+    variables = {
+        **os.environ,
+        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
+        'PYTHONPATH': str(site),
+    }
+    out = subprocess.run(
+        [commands['hyperseg'], '--help'], env=variables, capture_output=True, text=True, check=True
+    )
+    assert 'import-published' in out.stdout
