@@ -1,6 +1,7 @@
 # The commands of README and CI.
 PYTHON ?= python3
 VENV ?= .venv
+PYTHON312 ?= python3.12
 BIN := $(VENV)/bin
 # Where ROS is installed, its own packages are used instead of the wheels.
 ifdef ROS_DISTRO
@@ -12,7 +13,7 @@ VENV_FLAGS :=
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup test lint demo bench train-default train-fast
+.PHONY: setup test test-jazzy lint demo bench train-default train-fast
 
 # What a robot needs, for the demo; a few hundred megabytes.
 $(VENV)/.robot: setup.py package.xml
@@ -29,6 +30,13 @@ $(VENV)/.ready: $(VENV)/.robot
 
 test: setup
 	$(BIN)/python -m pytest
+
+# The node on Jazzy's wheels with apt's NumPy, without PyTorch: what a robot with Ubuntu 24.04 has.
+test-jazzy:
+	$(PYTHON312) -m venv .venv-jazzy
+	.venv-jazzy/bin/python -m pip --disable-pip-version-check --quiet install 'numpy==1.26.*' \
+	  -e '.[ros-jazzy,video,onnxruntime]' pytest pytest-timeout hypothesis
+	.venv-jazzy/bin/python -m pytest test/ros/node test/ros/messages test/system
 
 lint: setup
 	$(BIN)/ruff check .

@@ -103,6 +103,14 @@ setup(
             'ros-std-msgs',
             'ros-diagnostic-msgs',
         ],
+        # The same of Jazzy, for Python 3.12.
+        'ros-jazzy': [
+            'ros-jazzy-diagnostic-msgs',
+            'ros-jazzy-rclpy',
+            'ros-jazzy-rmw-fastrtps-cpp',
+            'ros-jazzy-sensor-msgs',
+            'ros-jazzy-std-msgs',
+        ],
         'openvino': ['openvino>=2024.4'],
         'onnxruntime': ['onnxruntime>=1.18'],
         'video': ['av>=12'],

@@ -4,11 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
+from quick_engine import ENGINE
 
-from hyperseg_core import build_model
-from hyperseg_core import load_labels
-from hyperseg_core import save_checkpoint
+from hyperseg_core.checkpoint import checkpoint_path
 
 # Message fields are only checked where this is set; a wrong type then fails here, not on a robot.
 os.environ.setdefault('ROS_PYTHON_CHECK_FIELDS', '1')
@@ -23,9 +21,19 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope='session')
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a lite0 with random weights, meant for 128 x 192 px: quick to build engines of."""
+    """Return a lite0 with random weights, meant for 128 x 192 px: quick to build engines of.
+
+    Without PyTorch, which makes it, a shipped checkpoint with the same classes.
+    """
+    if ENGINE != 'torch':
+        return checkpoint_path('fast')
     import dataclasses
 
+    import torch
+
+    from hyperseg_core import build_model
+    from hyperseg_core import load_labels
+    from hyperseg_core import save_checkpoint
     from hyperseg_core.model.config import load_config
 
     torch.manual_seed(0)

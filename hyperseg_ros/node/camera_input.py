@@ -31,6 +31,8 @@ from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.rate_limit import RateLimit
 
 _VIDEO_DEPTH = 60
+_MAX_LOST = 1 << 20
+"""Frames that may get lost between two looks; more is no count."""
 """Packets of a video that may wait: none may be left out."""
 
 
@@ -196,7 +198,9 @@ class CameraInput:
         )
 
     def _on_message_lost(self, event: Any) -> None:
-        self._health.frames_lost(event.total_count_change)
+        # Fast DDS's count overflows now and then, and arrives as a number beyond all frames.
+        count = event.total_count_change
+        self._health.frames_lost(count if count < _MAX_LOST else 1)
 
     def take(self) -> CameraFrame | None:
         """Empty the mailbox."""

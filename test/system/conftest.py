@@ -11,8 +11,9 @@ import pytest
 def _put_on_path(folder: Path) -> None:
     """Let this process and those that it starts import from a folder."""
     sys.path.insert(0, str(folder))
-    known = os.environ.get('PYTHONPATH')
-    os.environ['PYTHONPATH'] = os.pathsep.join([str(folder), *([known] if known else [])])
+    for name in ('PYTHONPATH', 'LD_LIBRARY_PATH'):
+        known = os.environ.get(name)
+        os.environ[name] = os.pathsep.join([str(folder), *([known] if known else [])])
 
 
 @pytest.fixture(scope='session')
@@ -27,10 +28,10 @@ def vision_msgs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope='session')
 def bondpy(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Have bondpy, whose sources test/system/with_public_sources.sh brings, and its messages."""
+    """Have bondpy, whose sources public_sources.py brings, and its messages."""
     pytest.importorskip('rclpy')
     if importlib.util.find_spec('bondpy') is None:
-        pytest.skip('bondpy is not installed; test/system/with_public_sources.sh fetches it')
+        pytest.skip('bondpy is not installed; test/system/public_sources.py brings it')
     if importlib.util.find_spec('bond') is None:
         from message_packages import BOND
         from message_packages import build_messages

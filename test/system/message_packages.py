@@ -6,6 +6,7 @@ So that they go over DDS for real where no ROS distribution is installed; in a f
 """
 
 from collections.abc import Mapping
+import ctypes
 import os
 from pathlib import Path
 import shutil
@@ -37,15 +38,17 @@ BOND = {
     ),
 }
 """Fields of bond: github.com/ros/bond_core, ros2."""
+_KINDS = ('typesupport_fastrtps_c', 'typesupport_introspection_c')
 _LIBRARIES = (
-    'rcutils', 'rosidl_runtime_c', 'rosidl_typesupport_c', 'rosidl_typesupport_fastrtps_c',
-    'fastcdr', *(f'{package}__rosidl_{kind}' for package in ('std_msgs', 'builtin_interfaces')
-                 for kind in ('generator_c', 'generator_py', 'typesupport_fastrtps_c')),
+    'rcutils', 'rosidl_runtime_c', 'rosidl_typesupport_c', 'fastcdr',
+    *(f'rosidl_{kind}' for kind in _KINDS),
+    *(f'{package}__rosidl_{kind}' for package in ('std_msgs', 'builtin_interfaces')
+      for kind in ('generator_c', 'generator_py', *_KINDS)),
 )  # fmt: skip
 
 
 def build_messages(package: str, messages: Mapping[str, str], folder: Path) -> Path:
-    """Build a message package into `folder`, which goes onto the path.
+    """Build a message package into `folder`, for the paths of Python and of libraries.
 
     Skips where there are no ROS wheels or no compiler.
     """
@@ -70,13 +73,16 @@ def build_messages(package: str, messages: Mapping[str, str], folder: Path) -> P
             compiler = ['gcc'] if source.suffix == '.c' else ['g++', '-std=c++17']
             objects.append(f'{source}.o')
             subprocess.run([*compiler, *flags, '-c', source, '-o', objects[-1]], check=True)
-    suffix = sysconfig.get_config_var('EXT_SUFFIX')
-    libraries = [f'-l{name}' for name in _LIBRARIES]
-    subprocess.run(
-        ['g++', '-shared', '-o', root / f'{package}_s__rosidl_typesupport_c{suffix}', *objects,
-         f'-L{prefix}/lib', *libraries, f'-Wl,-rpath,{prefix}/lib'],
-        check=True,
-    )  # fmt: skip
+    extension = f'{package}_s__rosidl_typesupport_c{sysconfig.get_config_var("EXT_SUFFIX")}'
+    kinds = [folder / f'lib{package}__rosidl_{kind}.so' for kind in _KINDS]
+    for path in (root / extension, *kinds):  # all of it in each, as rcl asks for it by these names
+        subprocess.run(
+            ['g++', '-shared', '-o', path, f'-Wl,-soname,{path.name}', *objects,
+             f'-L{prefix}/lib', *(f'-l{name}' for name in _LIBRARIES), f'-Wl,-rpath,{prefix}/lib'],
+            check=True,
+        )  # fmt: skip
+    for path in kinds:  # this process was started without them on its path
+        ctypes.CDLL(str(path))
     return folder
 
 
@@ -86,6 +92,7 @@ def _generate(package: str, messages: Mapping[str, str], root: Path) -> None:
     from rosidl_generator_py.cli import GeneratePython
     from rosidl_typesupport_c.cli import GenerateCTypesupport
     from rosidl_typesupport_fastrtps_c.cli import GenerateFastRTPSCTypesupport
+    from rosidl_typesupport_introspection_c.cli import GenerateIntrospectionCTypesupport
 
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     source = root / 'source'
@@ -93,10 +100,11 @@ def _generate(package: str, messages: Mapping[str, str], root: Path) -> None:
         (source / 'msg' / f'{name}.msg').write_text(text)
         convert_msg_to_idl(source, package, Path('msg', f'{name}.msg'), source / 'msg')
     interfaces = [f'{source}:msg/{name}.idl' for name in messages]
-    # One type support alone, so that all of it is linked into one library.
+    kinds = ['rosidl_typesupport_introspection_c', 'rosidl_typesupport_fastrtps_c']
     generators = (
         GenerateC('c'),
-        GenerateCTypesupport('c', typesupport_implementations=['rosidl_typesupport_fastrtps_c']),
+        GenerateCTypesupport('c', typesupport_implementations=kinds),
+        GenerateIntrospectionCTypesupport('introspection_c'),
         GenerateFastRTPSCTypesupport('fastrtps_c'),
         GeneratePython('py', typesupport_implementations=['rosidl_typesupport_c']),
     )

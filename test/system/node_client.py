@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from quick_engine import ENGINE
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -100,11 +101,11 @@ def node_process(
     module: str = 'node.segmenter_node',
     variables: Mapping[str, str] | None = None,
 ) -> Any:
-    """Run the node, or a script, in a process of its own, on torch: nothing to build."""
+    """Run the node, or a script, in a process of its own, on the quick engine."""
     role = ['-m', f'hyperseg_ros.{module}'] if '/' not in module else [module]
     command = [
         sys.executable, *role, '--ros-args', '-p',
-        f'checkpoint:={checkpoint}', '-p', 'engine:=torch', '-p', 'max_age_s:=0.0', *arguments,
+        f'checkpoint:={checkpoint}', '-p', f'engine:={ENGINE}', '-p', 'max_age_s:=0.0', *arguments,
     ]  # fmt: skip
     with log.open('wb') as file:
         child = subprocess.Popen(

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from node_client import environment
+from quick_engine import ENGINE
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_demo_tells_at_once_what_is_wrong_with_its_source(
 ) -> None:
     command = [
         sys.executable, '-m', 'hyperseg_ros.demo.main', option, str(tmp_path / 'nope'),
-        '--engine', 'torch', '--output', str(tmp_path / 'out'),
+        '--engine', ENGINE, '--output', str(tmp_path / 'out'),
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=50, check=False, env=environment()

@@ -19,6 +19,7 @@ from lifecycle_msgs.srv import ChangeState
 from lifecycle_msgs.srv import GetState
 from node_client import Client
 from node_client import node_process
+from quick_engine import ENGINE
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
@@ -44,7 +45,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope='module')
 def segmenter(small_checkpoint: Path) -> Segmenter:
-    return Segmenter(small_checkpoint, 'torch')
+    return Segmenter(small_checkpoint, ENGINE)
 
 
 def image(client: Client, pixels: np.ndarray = FRAME.image, frame_id: str = 'cam') -> Image:

@@ -11,6 +11,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from quick_engine import ENGINE
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat
@@ -48,7 +49,7 @@ MASK = '/segmenter/camera/mask'
 
 @pytest.fixture(scope='module')
 def segmenter(small_checkpoint: Path) -> Segmenter:
-    return Segmenter(small_checkpoint, 'torch')
+    return Segmenter(small_checkpoint, ENGINE)
 
 
 @pytest.fixture(scope='module')
@@ -228,7 +229,7 @@ def test_truncated_bags_give_what_can_be_read(
     file = next(broken.glob('*.mcap'))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     out = tmp_path / 'out'
-    code = bag_label_command(broken, out, checkpoint=str(small_checkpoint), engine='torch')
+    code = bag_label_command(broken, out, checkpoint=str(small_checkpoint), engine=ENGINE)
     assert code in {1, 2}
     assert (code == 1) == out.exists()
 
@@ -241,7 +242,7 @@ def test_folders_without_metadata_are_read_by_their_files(
     bag_make_command(source, drive=0.3, rate=10.0, size=SIZE, storage=storage)
     (source / 'metadata.yaml').unlink()
     code = bag_label_command(
-        source, out, checkpoint=str(small_checkpoint), topics=IMAGES, engine='torch'
+        source, out, checkpoint=str(small_checkpoint), topics=IMAGES, engine=ENGINE
     )
     assert code == 0
     assert len(list(masks(out, MASK))) == 3
@@ -294,7 +295,7 @@ def test_bags_without_messages_are_told(small_checkpoint: Path, tmp_path: Path) 
 
 
 def test_exit_codes_tell_what_was_lost(bag: Path, small_checkpoint: Path, tmp_path: Path) -> None:
-    options = {'checkpoint': str(small_checkpoint), 'engine': 'torch', 'topics': IMAGES}
+    options = {'checkpoint': str(small_checkpoint), 'engine': ENGINE, 'topics': IMAGES}
     assert bag_label_command(bag, tmp_path / 'good', **options) == 0  # type: ignore[arg-type]
     _mixed_bag(tmp_path / 'mixed')
     options['topics'] = None  # type: ignore[assignment]
@@ -314,7 +315,7 @@ def test_a_folder_of_bags_becomes_a_folder_of_bags(
         tmp_path / 'out',
         checkpoint=str(small_checkpoint),
         topics=IMAGES,
-        engine='torch',
+        engine=ENGINE,
     )
     assert code == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['one', 'two']
@@ -380,7 +381,7 @@ def test_killed_process_leaves_input_and_no_output_and_resumes(
     before = {path.name: path.stat().st_size for path in source.iterdir()}
     command = [
         sys.executable, '-m', 'hyperseg_ros', 'bag', 'label', str(source), str(out),
-        '--topics', *IMAGES, '--engine', 'torch', '--checkpoint', str(small_checkpoint),
+        '--topics', *IMAGES, '--engine', ENGINE, '--checkpoint', str(small_checkpoint),
     ]  # fmt: skip
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 120
@@ -404,7 +405,7 @@ def test_full_disk_leaves_no_output_and_resumes(
     out = tmp_path / 'out'
     command = [
         sys.executable, '-m', 'hyperseg_ros', 'bag', 'label', str(bag), str(out),
-        '--topics', *IMAGES, '--engine', 'torch', '--checkpoint', str(small_checkpoint),
+        '--topics', *IMAGES, '--engine', ENGINE, '--checkpoint', str(small_checkpoint),
     ]  # fmt: skip
 
     def limit_files() -> None:
@@ -428,7 +429,7 @@ def test_commands_evaluate_and_diff_read_labelled_bags(
     from hyperseg_core.cli import run
     from hyperseg_ros.cli import create_app
 
-    options = ['--engine', 'torch', '--checkpoint', str(small_checkpoint)]
+    options = ['--engine', ENGINE, '--checkpoint', str(small_checkpoint)]
     for name in ('a', 'b'):
         arguments = ['bag', 'label', str(bag), str(tmp_path / name), '--topics', *IMAGES, *options]
         assert run(arguments, create_app()) == 0
