@@ -31,9 +31,9 @@ from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.rate_limit import RateLimit
 
 _VIDEO_DEPTH = 60
+"""Packets of a video that may wait: none may be left out."""
 _MAX_LOST = 1 << 20
 """Frames that may get lost between two looks; more is no count."""
-"""Packets of a video that may wait: none may be left out."""
 
 
 def input_qos(depth: int = 1) -> QoSProfile:
