@@ -10,12 +10,14 @@ import torch
 pytest.importorskip('torchvision')
 
 from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional
 
 from hyperseg_core import LabelSet
 from hyperseg_core.data.pairs import FilePairs
 from hyperseg_core.data.pairs import Pair
 from hyperseg_core.labels import load_labels
 from hyperseg_core.training.augmentation import AugmentConfig
+from hyperseg_core.training.augmentation import RandomHue
 from hyperseg_core.training.augmentation import build_augmentation
 from hyperseg_core.training.augmentation import paste_classes
 from hyperseg_core.training.mixture import MixtureDataset
@@ -43,6 +45,26 @@ def test_augmentation_moves_image_and_labels_together() -> None:
         wrong = ((picture[0].float() - mask.float() * 40).abs() > 90) & known
         assert wrong.float().mean() < 0.05
         assert set(mask.unique().tolist()) <= {0, 5, 255}
+
+
+def test_hue_turns_as_torchvisions_does() -> None:
+    # Smooth colours: the hue of noise next to grey is no number.
+    ramp = torch.linspace(0, 255, 64).round()
+    image = torch.stack(
+        [ramp[:, None].expand(64, 64), ramp.expand(64, 64), ramp.flip(0).expand(64, 64)]
+    )
+    picture, mask = tv_tensors.Image(image.byte()), tv_tensors.Mask(torch.zeros(64, 64))
+    turn = RandomHue(0.5)
+    torch.manual_seed(0)
+    for _ in range(10):
+        steps = turn.make_params([])['steps']
+        found = turn.transform(picture, {'steps': steps})
+        expected = functional.adjust_hue(picture, steps / 180)
+        assert isinstance(found, tv_tensors.Image)
+        assert (found.int() - expected.int()).abs().float().mean() < 4
+    turned, same = turn(picture, mask)
+    assert (turned != picture).any()
+    assert same is mask
 
 
 def test_rare_crops_contain_the_rare_class() -> None:
