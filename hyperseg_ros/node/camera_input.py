@@ -29,6 +29,7 @@ from hyperseg_ros.messages.decoding import described_kind
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.rate_limit import RateLimit
+from hyperseg_ros.node.sequence_gaps import SequenceGaps
 
 _VIDEO_DEPTH = 60
 """Packets of a video that may wait: none may be left out."""
@@ -100,6 +101,7 @@ class CameraInput:
         self.camera_info: CameraInfo | None = None
         """The last one that arrived."""
         self._decoder = ImageDecoder()
+        self._gaps = SequenceGaps()
         self.transport = 'raw'
         self.qos_problem = ''
         """What of a publisher's QoS does not match, since the last frame."""
@@ -131,7 +133,7 @@ class CameraInput:
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
         self.transport = transport
-        self._decoder = ImageDecoder()
+        self._decoder, self._gaps = ImageDecoder(), SequenceGaps()
         self._health.start_waiting()
         is_video = transport in VIDEO_TRANSPORTS
         image = self._node.create_subscription(
@@ -155,11 +157,11 @@ class CameraInput:
         if self.take() is not None:
             self._health.frame_dropped('deactivated')
 
-    def _on_image(self, message: Any) -> None:
+    def _on_image(self, message: Any, info: Any) -> None:
         if self._carries_video(message):
-            self._on_packet(message)
+            self._on_packet(message, info)
             return
-        self._health.frame_received()
+        self._health.frame_received(self._gaps.before(info))
         self._put(CameraFrame(message, time.monotonic()))
 
     def _carries_video(self, message: Any) -> bool:
@@ -169,9 +171,9 @@ class CameraInput:
         except InputError:
             return False
 
-    def _on_packet(self, message: Any) -> None:
+    def _on_packet(self, message: Any, info: Any) -> None:
         """Decode each packet of a video as it comes: those after it need it."""
-        self._health.frame_received()
+        self._health.frame_received(self._gaps.before(info))
         frame = CameraFrame(message, time.monotonic())
         frame.pixels = self._decode(frame)
         if frame.pixels is not None:

@@ -39,6 +39,8 @@ class Snapshot:
     lost: int = 0
     """Frames that were sent and never arrived whole; they are not among those received."""
     recent_lost: int = 0
+    unread: int = 0
+    """Frames that newer ones replaced before this process got to read them."""
 
 
 class StreamHealth:
@@ -47,7 +49,7 @@ class StreamHealth:
     def __init__(self) -> None:
         """Start counting."""
         self._lock = threading.Lock()
-        self._received = self._published = self._lost = self._told_lost = 0
+        self._received = self._published = self._missing = self._lost = self._told_lost = 0
         self._drops: Counter[str] = Counter()
         self._recent_drops: Counter[str] = Counter()
         self._arrivals: deque[float] = deque(maxlen=_RATE_WINDOW)
@@ -61,10 +63,11 @@ class StreamHealth:
         with self._lock:
             self._last_output_s = time.monotonic()
 
-    def frame_received(self) -> None:
-        """Count a frame that arrived."""
+    def frame_received(self, missing: int = 0) -> None:
+        """Count a frame that arrived, and those missing between it and the one before."""
         with self._lock:
             self._received += 1
+            self._missing += missing
             self._arrivals.append(time.monotonic())
 
     def frames_lost(self, count: int) -> None:
@@ -116,6 +119,8 @@ class StreamHealth:
                 recent_drops=recent,
                 lost=self._lost,
                 recent_lost=self._lost - told,
+                # What the middleware lost is missing, too.
+                unread=max(0, self._missing - self._lost),
             )
 
 
@@ -136,6 +141,8 @@ def values(snapshot: Snapshot, engine: str) -> list[tuple[str, str]]:
     ]
     if snapshot.lost:
         found.append(('lost on the way', str(snapshot.lost)))
+    if snapshot.unread:
+        found.append(('replaced unread', str(snapshot.unread)))
     found += [(f'dropped, {cause}', str(count)) for cause, count in snapshot.drops.items()]
     for stage, (p50, p95, p99) in snapshot.stages_ms.items():
         found.append((f'{stage} p50/p95/p99 [ms]', f'{p50:.1f} / {p95:.1f} / {p99:.1f}'))

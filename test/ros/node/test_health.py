@@ -9,6 +9,7 @@ from hyperseg_ros.node.health import Snapshot
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.health import cause_of_silence
 from hyperseg_ros.node.health import values
+from hyperseg_ros.node.sequence_gaps import SequenceGaps
 
 
 def _silence(**changes: Any) -> str:
@@ -70,6 +71,33 @@ def test_every_frame_is_counted_once_and_losses_apart() -> None:
     assert found['dropped'] == '2'
     assert found['lost on the way'] == '3'
     assert found['engine'] == 'fast'
+
+
+def test_frames_that_nobody_read_are_told_apart_from_lost_ones() -> None:
+    health = StreamHealth()
+    health.frame_received()
+    health.frame_received(missing=5)
+    health.frames_lost(2)
+    found = dict(values(health.snapshot(), 'fast'))
+    assert (found['received'], found['lost on the way'], found['replaced unread']) == (
+        '2',
+        '2',
+        '3',
+    )
+
+
+def test_gaps_are_counted_for_each_publisher() -> None:
+    def info(number: int | None, publisher: bytes) -> dict[str, Any]:
+        return {'publication_sequence_number': number, 'publisher_gid': {'data': publisher}}
+
+    gaps = SequenceGaps()
+    arrivals = [(7, b'a'), (8, b'a'), (2, b'b'), (11, b'a'), (3, b'b'), (1, b'b'), (None, b'a')]
+    assert [gaps.before(info(*arrival)) for arrival in arrivals] == [0, 0, 0, 2, 0, 0, 0]
+    # Without ids, a number that goes back means several publishers, or a new one.
+    gaps = SequenceGaps()
+    counts = [gaps.before({'publication_sequence_number': number}) for number in (4, 6, 1, 900)]
+    assert counts == [0, 1, 0, 0]
+    assert SequenceGaps().before({'source_timestamp': 1}) == 0
 
 
 def test_rates_of_fast_cameras_are_right() -> None:
