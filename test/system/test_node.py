@@ -241,7 +241,7 @@ def test_parameters_change_while_running_and_bad_values_are_rejected(
         assert client.set_parameter('/segmenter', 'mask_size', 'network').successful
         mask.clear()
         feed(client, frames, mask, 2)
-        assert pixels_of(mask[-1]).shape == (128, 192)
+        assert pixels_of(mask[-1]).shape == segmenter.checkpoint.config.size
 
 
 def test_lifecycle_cycles_and_failures_are_told(
