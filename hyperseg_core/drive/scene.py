@@ -24,12 +24,16 @@ from hyperseg_core.drive.canvas import Colour
 from hyperseg_core.drive.objects import Thing
 from hyperseg_core.drive.objects import View
 from hyperseg_core.drive.objects import paint
+from hyperseg_core.drive.plan import NEAREST_M
+from hyperseg_core.drive.plan import STREET_LENGTH_M
+from hyperseg_core.drive.plan import DrivePose
+from hyperseg_core.drive.plan import StreetPlan
+from hyperseg_core.drive.plan import plan_of
 
 Array = NDArray[np.float32]
 
-_STREET_LENGTH_M = 400.0
 _LOT_M = 10.0
-_LOTS = int(_STREET_LENGTH_M / _LOT_M)
+_LOTS = int(STREET_LENGTH_M / _LOT_M)
 _HAZE_DISTANCE_M = 220.0
 _FAR_M = 150.0
 _NOISE_SIZE = 512
@@ -47,7 +51,7 @@ class DriveFrame:
     depth: NDArray[np.float32]
     """(H, W), distance along the optical axis [m]; infinite in the sky."""
     camera_matrix: NDArray[np.float64]
-    """(3, 3), pinhole, [px]."""
+    """(3, 3), pinhole, [px]; as ROS and OpenCV have it, the first pixel's centre is (0, 0)."""
 
 
 class DriveScene:
@@ -85,19 +89,36 @@ class DriveScene:
         own_side = float(np.sign(self._camera_x_m))
         self._things = _furnish(rng, own_side, self._lane_m, self._road_m, self._pavement_m)
 
-    def frame(self, time_s: float) -> DriveFrame:
-        """Render the street at a time from the start [s]."""
-        camera_z = self._speed_mps * time_s
-        yaw = 0.03 * np.sin(0.4 * time_s + self._seed)
-        image, labels, depth = self._background(camera_z, yaw)
+    def pose(self, time_s: float) -> DrivePose:
+        """Return where the camera is at a time, driving along its lane."""
+        # Where NumPy's numbers are, and where Python's, decides how the rays' 32 bits are rounded,
+        # and so what a seed's pixels are.
+        return DrivePose(
+            x_m=np.float64(self._camera_x_m),
+            z_m=self._speed_mps * time_s,
+            yaw_rad=0.03 * np.sin(0.4 * time_s + self._seed),
+            height_m=self._camera_height_m,
+        )
+
+    def plan(self, time_s: float, pose: DrivePose | None = None) -> StreetPlan:
+        """Return what stands where at a time, seen from a pose, by default the camera's."""
+        return plan_of(
+            self._things, pose or self.pose(time_s), time_s, float(self._road_m),
+            float(self._lane_m),
+        )  # fmt: skip
+
+    def frame(self, time_s: float, pose: DrivePose | None = None) -> DriveFrame:
+        """Render the street at a time from the start [s], from a pose, by default its own."""
+        pose = pose or self.pose(time_s)
+        image, labels, depth = self._background(pose)
         haze: Colour = (float(self._sky[1][0]), float(self._sky[1][1]), float(self._sky[1][2]))
         pixels = np.clip(image, 0, 255).astype(np.uint8)
         canvas = Canvas(pixels, labels, depth, focal_px=self._focal_px, haze=haze)
-        self._paint_things(canvas, camera_z, yaw, time_s)
+        self._paint_things(canvas, pose, time_s)
         matrix = np.array(
             (
-                (self._focal_px, 0, self._width / 2),
-                (0, self._focal_px, self._horizon_px),
+                (self._focal_px, 0, self._width / 2 - 0.5),
+                (0, self._focal_px, self._horizon_px - 0.5),
                 (0, 0, 1),
             )
         )
@@ -112,16 +133,14 @@ class DriveScene:
         slope = (rows - self._horizon_px) / self._focal_px
         return across.astype(np.float32), along.astype(np.float32), slope.astype(np.float32)
 
-    def _background(
-        self, camera_z: float, yaw: float
-    ) -> tuple[Array, NDArray[np.uint8], NDArray[np.float32]]:
-        across, along, slope = self._rays(yaw)
+    def _background(self, pose: DrivePose) -> tuple[Array, NDArray[np.uint8], NDArray[np.float32]]:
+        across, along, slope = self._rays(pose.yaw_rad)
         image = self._paint_sky(slope)
         labels = np.full((self._height, self._width), SKY, np.uint8)
         depth = np.full((self._height, self._width), np.inf, np.float32)
-        self._cast_ground(image, labels, depth, (across, along, slope), camera_z)
+        self._cast_ground(image, labels, depth, (across, along, slope), pose)
         for layer in ('back', 'front'):
-            self._cast_walls(image, labels, depth, (across, along, slope), camera_z, layer)
+            self._cast_walls(image, labels, depth, (across, along, slope), pose, layer)
         clear = np.exp(-np.minimum(depth, 1e4) / _HAZE_DISTANCE_M)[..., None]
         solid = (labels != SKY)[..., None]
         image = np.where(solid, image * clear + self._sky[1] * (1 - clear), image)
@@ -141,13 +160,13 @@ class DriveScene:
         labels: NDArray[np.uint8],
         depth: Array,
         rays: tuple[Array, Array, Array],
-        camera_z: float,
+        pose: DrivePose,
     ) -> None:
         across, along, slope = rays
-        first = int(np.searchsorted(slope, self._camera_height_m / _FAR_M))
-        distance = (self._camera_height_m / slope[first:])[:, None]
-        x = self._camera_x_m + distance * across
-        z = camera_z + distance * along
+        first = int(np.searchsorted(slope, pose.height_m / _FAR_M))
+        distance = (pose.height_m / slope[first:])[:, None]
+        x = pose.x_m + distance * across
+        z = pose.z_m + distance * along
         aside = np.abs(x)
         noise = self._noise[(z * 24).astype(int) % _NOISE_SIZE, (x * 24).astype(int) % _NOISE_SIZE]
         coarse = self._noise[(z * 3).astype(int) % _NOISE_SIZE, (x * 3).astype(int) % _NOISE_SIZE]
@@ -173,18 +192,18 @@ class DriveScene:
         labels: NDArray[np.uint8],
         depth: Array,
         rays: tuple[Array, Array, Array],
-        camera_z: float,
+        pose: DrivePose,
         layer: str,
     ) -> None:
         """Cast one layer of both sides: houses and hedges behind, fences in front."""
         across, along, slope = rays
         set_back = self._pavement_m + (0.0 if layer == 'front' else 1.5)
         side = np.where(across < 0, -1.0, 1.0)
-        gap = np.maximum(side * (side * set_back - self._camera_x_m), 0.1)
+        gap = np.maximum(side * (side * set_back - pose.x_m), 0.1)
         distance = gap / np.maximum(np.abs(across), 1e-4)
         # What lies beyond the far end is closed by the last visible lot, as a street's bend is.
         distance = np.minimum(distance, _FAR_M).astype(np.float32)
-        z = camera_z + distance * along
+        z = pose.z_m + distance * along
         lot = (np.floor(z / _LOT_M).astype(int)) % _LOTS
         left, right = self._lots
         is_left = side < 0
@@ -194,12 +213,12 @@ class DriveScene:
         if layer == 'front':
             height_m = np.where(kind == _FENCED, 1.3, 0.0)
             colour = np.where(is_left[:, None], left.fences[lot], right.fences[lot])
-        top = self._camera_height_m - height_m
+        top = pose.height_m - height_m
         y = slope[:, None] * distance
-        wall = (y >= top) & (y < self._camera_height_m)
+        wall = (y >= top) & (y < pose.height_m)
         wall &= distance < depth
         rows, cols = np.nonzero(wall)
-        above = self._camera_height_m - y[rows, cols]
+        above = pose.height_m - y[rows, cols]
         zs, kinds = z[cols], kind[cols]
         noise = self._noise[
             (above * 20).astype(int) % _NOISE_SIZE, (zs * 20).astype(int) % _NOISE_SIZE
@@ -226,20 +245,20 @@ class DriveScene:
         labels[rows, cols] = label
         depth[rows, cols] = distance[cols]
 
-    def _paint_things(self, canvas: Canvas, camera_z: float, yaw: float, time_s: float) -> None:
-        cos, sin = float(np.cos(yaw)), float(np.sin(yaw))
+    def _paint_things(self, canvas: Canvas, pose: DrivePose, time_s: float) -> None:
+        cos, sin = float(np.cos(pose.yaw_rad)), float(np.sin(pose.yaw_rad))
 
         def place(x_m: float, height_m: float, z_m: float) -> tuple[float, float]:
             u = self._width / 2 + self._focal_px * x_m / z_m
-            return u, self._horizon_px + self._focal_px * (self._camera_height_m - height_m) / z_m
+            return u, self._horizon_px + self._focal_px * (pose.height_m - height_m) / z_m
 
         view = View(canvas, place, self._noise, time_s)
         visible = []
         for thing in self._things:
-            ahead = (thing.z_m + thing.speed_mps * time_s - camera_z) % _STREET_LENGTH_M
-            aside = thing.x_m - self._camera_x_m
+            ahead = (thing.z_m + thing.speed_mps * time_s - pose.z_m) % STREET_LENGTH_M
+            aside = thing.x_m - pose.x_m
             x, z = aside * cos - ahead * sin, aside * sin + ahead * cos
-            if 3.5 < z < 90 and abs(x) < z * self._width / self._focal_px:
+            if NEAREST_M < z < 90 and abs(x) < z * self._width / self._focal_px:
                 visible.append((z, x, thing))
         for z, x, thing in sorted(visible, key=lambda item: -item[0]):
             paint(thing, x, z, view)
@@ -286,7 +305,7 @@ def _furnish(
     things: list[Thing] = []
 
     def add(kind: str, count: int, x_m: float, jitter_m: float, speed_mps: float = 0.0) -> None:
-        for z_m in rng.uniform(0, _STREET_LENGTH_M, count):
+        for z_m in rng.uniform(0, STREET_LENGTH_M, count):
             side = rng.choice((-1.0, 1.0))
             hue = rng.uniform(30, 225, 3)
             if kind == 'tree':

@@ -22,7 +22,7 @@ def test_frame_has_the_documented_form() -> None:
     assert frame.image.shape == (240, 320, 3)
     assert frame.image.dtype == frame.labels.dtype == np.uint8
     assert frame.labels.max() <= 10
-    assert frame.camera_matrix[0, 2] == 160
+    assert frame.camera_matrix[0, 2] == 159.5
     assert np.isinf(frame.depth[frame.labels == 0]).all()
     assert np.isfinite(frame.depth[frame.labels != 0]).all()
     assert (frame.depth > 0).all()
@@ -36,7 +36,7 @@ def test_every_class_occurs_in_some_streets() -> None:
 def test_depth_of_the_road_follows_the_pinhole_model() -> None:
     frame = DriveScene(5).frame(0.0)
     column = np.flatnonzero(frame.labels[:, 320] == 3)[-60:]
-    slope = (column + 0.5 - frame.camera_matrix[1, 2]) / frame.camera_matrix[1, 1]
+    slope = (column - frame.camera_matrix[1, 2]) / frame.camera_matrix[1, 1]
     heights = frame.depth[column, 320] * slope
     assert np.ptp(heights) < 0.05
     assert 1.0 < heights.mean() < 2.0
