@@ -1,9 +1,10 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How right contacts are on rendered streets, whose geometry is known; tests and figures ask."""
+"""How right contacts and painted points are on rendered streets, whose geometry is known."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 
 from hyperseg_core.drive import DriveFrame
 from hyperseg_core.drive import DriveScene
+from hyperseg_core.drive.lidar import LidarSweep
+from hyperseg_core.drive.lidar import sweep
+from hyperseg_core.drive.plan import DrivePose
 from hyperseg_core.drive.plan import StreetPlan
+from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.messages.camera_info import pinhole_fields
 from hyperseg_ros.planner.ground import read_ground
@@ -22,6 +27,8 @@ from hyperseg_ros.planner.ground_table import GroundLayout
 from hyperseg_ros.planner.ground_table import build_table
 from hyperseg_ros.planner.lens import Lens
 from hyperseg_ros.planner.lens import lens_of
+from hyperseg_ros.planner.painting import PaintRules
+from hyperseg_ros.planner.painting import paint
 from hyperseg_ros.planner.pose import BODY_FROM_OPTICAL
 from hyperseg_ros.planner.pose import Matrix
 from hyperseg_ros.planner.pose import matrix_of_pose
@@ -102,3 +109,81 @@ def score(
         num_rays=len(ranges), median_error=float(np.median(errors)),
         false_share=float(is_false.mean()), late_share=float(is_late.mean()),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointScores:
+    """Painted points against the truth."""
+
+    num_labelled: int
+    labelled_share: float
+    """Of the points that fall into the picture."""
+    right_share: float
+    """Of the labelled points, those that have their own class."""
+    occluded_wrong_share: float
+    """Of the points that the camera does not see, those painted with another's class."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LidarView:
+    """A sweep and a frame of the same street, each from its own place and time."""
+
+    frame: DriveFrame
+    lens: Lens
+    sweep: LidarSweep
+    camera_from_lidar: Matrix
+
+
+def street_from_body(pose: DrivePose) -> Matrix:
+    """Return the pose of a body (x ahead) in a fixed frame along the street."""
+    place = (float(pose.z_m), -float(pose.x_m), float(pose.height_m))
+    return matrix_of_pose((*place, 0.0, 0.0, -float(pose.yaw_rad)))
+
+
+def lidar_view(
+    seed: int, time_s: float, *, offset_s: float = 0.0, speed_mps: float = 0.0
+) -> LidarView:
+    """Look at a street with a lidar on the roof, and a camera below and some time later.
+
+    Args:
+        seed: Of the street.
+        time_s: When the lidar measures [s].
+        offset_s: How much later the camera does; things move meanwhile.
+        speed_mps: Of both, along the street.
+    """
+    scene, fine = DriveScene(seed), DriveScene(seed, height=1440, width=1920)
+    start = scene.pose(time_s)
+    roof = replace(start, z_m=start.z_m - 0.3, height_m=start.height_m + 0.4)
+    later = replace(start, z_m=start.z_m + speed_mps * offset_s)
+    frame = scene.frame(time_s + offset_s, later)
+    fixed_from_camera = street_from_body(later) @ BODY_FROM_OPTICAL
+    return LidarView(
+        frame=frame, lens=lens_of(street_info(frame), *frame.labels.shape),
+        sweep=sweep(fine, time_s, roof),
+        camera_from_lidar=np.linalg.inv(fixed_from_camera) @ street_from_body(roof),
+    )  # fmt: skip
+
+
+def score_points(views: Iterable[LidarView], rules: PaintRules) -> PointScores:
+    """Paint the true masks on the sweeps and compare with the sweeps' own classes."""
+    counts = np.sum([_counts(view, rules) for view in views], axis=0)
+    seen, labelled, right, occluded, wrong = (int(count) for count in counts)
+    return PointScores(
+        num_labelled=labelled, labelled_share=labelled / seen, right_share=right / labelled,
+        occluded_wrong_share=wrong / occluded,
+    )  # fmt: skip
+
+
+def _counts(view: LidarView, rules: PaintRules) -> NDArray[np.int64]:
+    """Count points: seen in the picture, labelled, right, occluded, those wrongly painted."""
+    points, truth = view.sweep.points, view.sweep.labels
+    found = paint(points, view.camera_from_lidar, view.lens, view.frame.labels, None, rules)
+    inside = points @ view.camera_from_lidar[:3, :3].T + view.camera_from_lidar[:3, 3]
+    places, is_seen = view.lens.project(inside)
+    columns, rows = np.rint(np.where(is_seen[:, None], places, 0)).astype(int).T
+    is_occluded = is_seen & (inside[:, 2] > 1.1 * view.frame.depth[rows, columns] + 1.0)
+    is_labelled = found.class_ids != IGNORE_ID
+    is_right = is_labelled & (found.class_ids == truth)
+    is_wrong = is_occluded & is_labelled & ~is_right
+    kinds = (is_seen, is_labelled, is_right, is_occluded, is_wrong)
+    return np.array([np.count_nonzero(kind) for kind in kinds], np.int64)
