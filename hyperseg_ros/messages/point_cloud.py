@@ -108,7 +108,7 @@ def fill_cloud(
     height, width = points.shape if points.ndim == 2 else (1, len(points))
     kind = points.dtype
     message.height, message.width = height, width
-    placed = kind.fields or {}
+    placed: Any = kind.fields or {}
     message.fields = [
         make_field(
             name=name,

@@ -1,0 +1,213 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node `ground`: masks to scan, grid and free space on the ground. Wiring only."""
+
+from collections.abc import Sequence
+import time
+from typing import Any
+
+from geometry_msgs.msg import PolygonStamped
+from nav_msgs.msg import OccupancyGrid
+import rclpy
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import LaserScan
+from std_msgs.msg import Header
+
+from hyperseg_core.errors import HyperSegError
+from hyperseg_core.labels import load_labels
+from hyperseg_ros.graph.events import no_publisher_events
+from hyperseg_ros.node.health import Snapshot
+from hyperseg_ros.planner.ground import GroundView
+from hyperseg_ros.planner.ground import read_ground
+from hyperseg_ros.planner.ground import state_table
+from hyperseg_ros.planner.ground_messages import free_space_message
+from hyperseg_ros.planner.ground_messages import grid_message
+from hyperseg_ros.planner.ground_messages import scan_message
+from hyperseg_ros.planner.ground_parameters import GroundParameters
+from hyperseg_ros.planner.ground_table import GroundLayout
+from hyperseg_ros.planner.ground_table import GroundTable
+from hyperseg_ros.planner.ground_table import build_table
+from hyperseg_ros.planner.mask_input import MaskFrame
+from hyperseg_ros.planner.mask_input import MaskInput
+from hyperseg_ros.planner.planner_node import PlannerNode
+from hyperseg_ros.planner.planner_node import why_no_mask
+from hyperseg_ros.planner.pose import BODY_FROM_OPTICAL
+from hyperseg_ros.planner.pose import Matrix
+from hyperseg_ros.planner.pose import has_moved
+from hyperseg_ros.planner.pose import matrix_of_pose
+from hyperseg_ros.planner.transforms import NoTransformError
+from hyperseg_ros.planner.transforms import Transforms
+from hyperseg_ros.process.running import run_node
+
+_RETRY_S = 0.01
+
+
+class GroundNode(PlannerNode[GroundParameters]):
+    """Listens to `mask`, publishes `~/scan`, `~/grid` and `~/free_space`."""
+
+    def __init__(self, **options: Any) -> None:
+        """Declare the parameters."""
+        self._source: MaskInput | None = None
+        self._pending: MaskFrame | None = None
+        self._table: tuple[Any, Matrix, GroundTable] | None = None
+        self._layout = GroundLayout()
+        super().__init__('ground', GroundParameters, **options)
+        steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
+        self._retry_timer = self.create_timer(_RETRY_S, self._try_pending, clock=steady)
+        self._retry_timer.cancel()
+
+    def prepare(self) -> str:
+        """Create input and publishers."""
+        values = self.parameters.values
+        self._layout = values.layout()
+        if values.label_set:
+            state_table(load_labels(values.label_set), values.drivable)
+        if not values.camera_pose:
+            self.transforms = Transforms(self)
+        self._source = MaskInput(
+            self, '', self.health, self._on_frame, label_set=values.label_set,
+            is_rectified=values.is_rectified, with_confidence=values.min_confidence > 0,
+        )  # fmt: skip
+        reliable = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+        # Maps are transient local (REP 2003 leaves it to them): Nav2's static layer asks for it.
+        latched = QoSProfile(
+            depth=1,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+        self.outputs = [
+            self._publisher(LaserScan, '~/scan', reliable),
+            self._publisher(OccupancyGrid, '~/grid', latched),
+            self._publisher(PolygonStamped, '~/free_space', reliable),
+        ]
+        rows, cols = self._layout.grid_shape
+        pose = 'camera_pose' if values.camera_pose else 'TF'
+        return (
+            f'Configured: {self._layout.num_rays} rays to {self._layout.range_max_m:g} m, '
+            f'{rows} x {cols} cells, in {values.base_frame!r}; the camera is where {pose} says.'
+        )
+
+    def _publisher(self, kind: Any, topic: str, qos: QoSProfile) -> Publisher:
+        return self.create_publisher(kind, topic, qos, event_callbacks=no_publisher_events())
+
+    @property
+    def inputs(self) -> Sequence[MaskInput]:
+        """The masks."""
+        return [self._source] if self._source is not None else []
+
+    def forget(self) -> None:
+        """Drop the mask that waits for its TF."""
+        self._take_pending('deactivated')
+
+    def _take_pending(self, cause: str) -> None:
+        if self._pending is not None:
+            self.health.frame_dropped(cause)
+        self._pending = None
+
+    def _on_frame(self, frame: MaskFrame) -> None:
+        """Take a mask: the newest one wins, if the last still waits for its TF."""
+        self._take_pending('superseded')
+        self._pending = frame
+        self._try_pending()
+
+    def _try_pending(self) -> None:
+        frame = self._pending
+        self._retry_timer.cancel()
+        if frame is None:
+            return
+        values = self.parameters.values
+        try:
+            pose = self._base_from_camera(frame)
+        except NoTransformError as error:
+            if time.monotonic() - frame.arrived_s < values.tf_wait_s:
+                self._retry_timer.reset()
+                return
+            self._leave_out('no TF', error)
+            return
+        except HyperSegError as error:
+            self._leave_out('bad TF', error)
+            return
+        self._pending = None
+        if self.is_young(frame.stamp_ns, values.max_age_s):
+            self._work(frame, pose)
+
+    def _leave_out(self, cause: str, error: Exception) -> None:
+        self._pending = None
+        assert self._source is not None
+        self._source.drop(cause, error)
+
+    def _base_from_camera(self, frame: MaskFrame) -> Matrix:
+        values = self.parameters.values
+        if self.transforms is None:
+            return matrix_of_pose(values.camera_pose) @ BODY_FROM_OPTICAL
+        return self.transforms.matrix(values.base_frame, frame.header.frame_id, frame.stamp_ns)
+
+    def _work(self, frame: MaskFrame, pose: Matrix) -> None:
+        start_s = time.monotonic()
+        values = self.parameters.values
+        cause = 'no ground'
+        try:
+            table = self._table_for(frame, pose)
+            cause = 'drivable'
+            states = state_table(frame.label_set, values.drivable)
+            cause = 'bad mask'
+            view = read_ground(
+                table, frame.mask, states,
+                confidence=frame.confidence, min_confidence=values.min_confidence,
+                close_m=values.close_holes, gap_m=values.max_gap,
+            )  # fmt: skip
+        except HyperSegError as error:
+            self._leave_out(cause, error)
+            return
+        self.health.add_stages(wait=start_s - frame.arrived_s, ground=time.monotonic() - start_s)
+        self._publish(frame, view)
+
+    def _table_for(self, frame: MaskFrame, pose: Matrix) -> GroundTable:
+        """Return the table of the camera's pose, a new one where it has moved."""
+        values = self.parameters.values
+        if self._table is not None:
+            lens, known, table = self._table
+            is_still = not has_moved(known, pose, values.rebuild_m, values.rebuild_rad)
+            if lens is frame.lens and is_still and table.layout is self._layout:
+                return table
+        start_s = time.monotonic()
+        table = build_table(frame.lens, pose, self._layout)
+        self.health.add_stages(table=time.monotonic() - start_s)
+        self._table = (frame.lens, pose, table)
+        if table.sight_m < self._layout.range_max_m - self._layout.resolution_m:
+            self.get_logger().warning(
+                f'Straight ahead pixels are fine enough for {table.sight_m:.1f} m, range_max is '
+                f'{self._layout.range_max_m:g} m: no ray is ever free, and Nav2 clears nothing. '
+                f'Use a smaller range_max, or a larger max_pixel_share.',
+                throttle_duration_sec=60.0,
+            )
+        return table
+
+    def _publish(self, frame: MaskFrame, view: GroundView) -> None:
+        scan, grid, free_space = self.outputs
+        header = Header(stamp=frame.header.stamp, frame_id=self.parameters.values.base_frame)
+        for publisher, message in (
+            (scan, scan_message), (grid, grid_message), (free_space, free_space_message),
+        ):  # fmt: skip
+            if publisher.get_subscription_count():
+                publisher.publish(message(header, view, self._layout))
+        self.add_age(frame.stamp_ns)
+
+    def cause_of_silence(self, snapshot: Snapshot) -> str:
+        """Say why nothing comes out."""
+        if self._source is None:
+            return 'the node is not configured'
+        found = why_no_mask(self, self._source, snapshot)
+        return found or 'masks arrive and wait for confidence or TF'
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is interrupted."""
+    run_node(GroundNode, args, release=lambda node: node.release())
+
+
+if __name__ == '__main__':
+    main()
