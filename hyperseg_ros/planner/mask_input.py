@@ -189,7 +189,7 @@ class MaskInput:
             told = 'but none has come' if count else 'nothing publishes there'
             msg = f'no camera_info on {topic}: {count} publisher(s), {told}'
             raise InputError(msg)
-        key = (shape, _numbers_of(info))
+        key = (shape, numbers_of(info))
         if self._lens is None or self._lens[0] != key:
             try:
                 lens = lens_of(info, shape[0], shape[1], is_rectified=self._is_rectified)
@@ -226,7 +226,7 @@ def _as_bytes(message: Image) -> NDArray[np.uint8]:
     return np.ascontiguousarray(ids, np.uint8)
 
 
-def _numbers_of(info: CameraInfo) -> tuple[Any, ...]:
+def numbers_of(info: CameraInfo) -> tuple[Any, ...]:
     """Return what a lens is made of, to tell whether it has changed."""
     region = info.roi
     sizes = (info.height, info.width, info.binning_x, info.binning_y)

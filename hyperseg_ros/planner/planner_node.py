@@ -67,6 +67,10 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
     def cause_of_silence(self, snapshot: Snapshot) -> str:
         """Say in one line why nothing comes out, and what to do."""
 
+    def more_values(self) -> list[tuple[str, str]]:
+        """Return further keys and values of the diagnostics; called before `cause_of_silence`."""
+        return []
+
     @abstractmethod
     def forget(self) -> None:
         """Let go of what was made of the inputs."""
@@ -188,6 +192,7 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
 
     def _status(self) -> DiagnosticStatus:
         snapshot = self.health.snapshot()
+        more = self.more_values()
         status = failed_status(self, self.get_name(), '')
         status.level = DiagnosticStatus.OK
         status.message = f'{snapshot.rate_out_hz:.1f} outputs/s'
@@ -197,7 +202,7 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
             status.level = DiagnosticStatus.WARN
             status.message = self.cause_of_silence(snapshot)
             self.get_logger().warning(f'Silent: {status.message}.', throttle_duration_sec=5.0)
-        found = [(key, value) for key, value in values(snapshot, '') if key != 'engine']
+        found = [item for item in values(snapshot, '') if item[0] != 'engine'] + more
         status.values = [KeyValue(key=key, value=value) for key, value in found]
         return status
 

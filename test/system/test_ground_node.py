@@ -12,6 +12,7 @@ pytest.importorskip('rclpy')
 pytest.importorskip('nav_msgs')
 
 from geometry_msgs.msg import PolygonStamped
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
 from node_client import Client
 from planner_process import LENS
@@ -22,12 +23,15 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import LaserScan
+from tf_messages import transform_message
 
 from hyperseg_core import load_labels
 from hyperseg_ros.planner.accuracy import LAYOUT
 from hyperseg_ros.planner.ground import read_ground
 from hyperseg_ros.planner.ground import state_table
 from hyperseg_ros.planner.ground_table import build_table
+from hyperseg_ros.planner.pose import BODY_FROM_OPTICAL
+from hyperseg_ros.planner.pose import matrix_of_pose
 
 HEIGHT_M = round(float(VIEW.plan.pose.height_m), 4)
 POSE = {'camera_pose': f'[0.0,0.0,{HEIGHT_M},0.0,0.0,0.0]', 'label_set': 'camvid'}
@@ -210,3 +214,39 @@ def test_parameters_that_cannot_work_are_told(
     with planner_process('ground_node', log, parameters) as child:
         assert client.wait(lambda: told in message_of(diagnostics), 20), log.read_text()
         assert child.poll() is None
+
+
+def test_pitch_comes_from_tf_at_the_masks_stamp(client: Client, tmp_path: Path) -> None:
+    street, scans, diagnostics = (
+        Street(client),
+        client.listen('/ground/scan', LaserScan),
+        client.diagnostics(),
+    )
+    tf = client.publisher('/tf', TransformStamped, reliable=True)
+    log = tmp_path / 'log'
+    stand_in = str(Path(__file__).with_name('tf_stand_in'))
+
+    def send(*, is_late: bool) -> None:
+        """Nod: the nose is down by 2 degrees at the mask's stamp, up before and after."""
+        sent = street.publish()
+        stamp_ns = sent.header.stamp.sec * 10**9 + sent.header.stamp.nanosec
+        if is_late:
+            client.spin(0.05)  # TF comes after the mask, which waits for it
+        for shift_ns, pitch in ((-(10**8), -0.05), (0, 0.035), (10**8, -0.05)):
+            pose = matrix_of_pose((0, 0, HEIGHT_M, 0, pitch, 0)) @ BODY_FROM_OPTICAL
+            tf.publish(transform_message('base_footprint', 'camera', pose, stamp_ns + shift_ns))
+        client.spin(0.2)
+
+    with planner_process('ground_node', log, {'label_set': 'camvid'}, path=stand_in):
+        told = "no TF from 'camera' to 'base_footprint'"
+        assert client.wait(
+            lambda: bool(street.publish() and client.spin(0.2)) or told in message_of(diagnostics),
+            25,
+        )
+        assert client.wait(lambda: bool(send(is_late=True)) or bool(scans), 15)
+    table = build_table(LENS, VIEW.base_from_camera(0.035), LAYOUT)
+    expected = read_ground(table, street.mask, STATES).ranges_m
+    np.testing.assert_allclose(scans[-1].ranges, expected, atol=0.06)
+    level = read_ground(build_table(LENS, VIEW.base_from_camera(), LAYOUT), street.mask, STATES)
+    both = np.isfinite(level.ranges_m) & np.isfinite(expected)
+    assert np.median(level.ranges_m[both] - expected[both]) > 0.3
