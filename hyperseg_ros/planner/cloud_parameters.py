@@ -66,7 +66,7 @@ class CloudParameters:
         2, 'Pixels so far from another class are 255.', unit='px', low=0, high=50
     )
     occlusion_cell_px: int = parameter(
-        8, 'Side of the cells in which the nearest point hides others; 0: none does.', unit='px',
+        10, 'Side of the cells in which the nearest point hides others; 0: none does.', unit='px',
         low=0, high=200,
     )  # fmt: skip
     occlusion_tolerance_m: float = parameter(

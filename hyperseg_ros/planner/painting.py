@@ -27,7 +27,7 @@ class PaintRules:
 
     edge_px: int = 2
     """Pixels at most so far from another class are 255."""
-    cell_px: int = 8
+    cell_px: int = 10
     """Side of the cells of the image in which the nearest point hides others; 0: none does."""
     tolerance_m: float = 0.5
     """A point so much farther than the nearest of its cell still is of the same thing."""

@@ -35,7 +35,7 @@ def classes(points: list[tuple[float, float, float]], **rules: object) -> list[i
 
 
 def test_points_get_the_class_of_their_pixel() -> None:
-    assert classes([at(10, 10, 5), at(70, 50, 9), at(79.4, 59.4, 5)]) == [3, 8, 8]
+    assert classes([at(10, 10, 5), at(65, 50, 9), at(79.4, 59.4, 5)]) == [3, 8, 8]
 
 
 def test_points_outside_behind_or_not_finite_are_255() -> None:
