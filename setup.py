@@ -42,6 +42,8 @@ def shared_files() -> list[tuple[str, list[str]]]:
 COMMANDS = {
     'hyperseg': 'hyperseg_ros.cli:main',
     'segmenter': 'hyperseg_ros.node.segmenter_node:main',
+    'ground': 'hyperseg_ros.planner.ground_node:main',
+    'labelled_cloud': 'hyperseg_ros.planner.labelled_cloud_node:main',
     'bag_player': 'hyperseg_ros.bags.play:main',
     'bag_label': 'hyperseg_ros.bags.label:main',
 }
@@ -102,10 +104,14 @@ setup(
             'ros-sensor-msgs',
             'ros-std-msgs',
             'ros-diagnostic-msgs',
+            'ros-geometry-msgs',
+            'ros-nav-msgs',
         ],
         # The same of Jazzy, for Python 3.12.
         'ros-jazzy': [
             'ros-jazzy-diagnostic-msgs',
+            'ros-jazzy-geometry-msgs',
+            'ros-jazzy-nav-msgs',
             'ros-jazzy-rclpy',
             'ros-jazzy-rmw-fastrtps-cpp',
             'ros-jazzy-sensor-msgs',

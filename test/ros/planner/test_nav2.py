@@ -139,6 +139,8 @@ def test_the_shipped_parameters_fit_the_scan() -> None:
     assert SHIPPED.raytrace_max_range > SHIPPED.obstacle_max_range
     assert SHIPPED.inf_is_valid
     assert COSTMAP['track_unknown_space']
+    assert COSTMAP['rolling_window']
+    assert COSTMAP['grid_layer']['map_subscribe_transient_local']
     # +Inf less a tenth of a millimetre is less than range_max still, as float32 has them.
     for range_max in (0.2, 15.0, 500.0):
         ranges = np.array([np.inf], np.float32)
