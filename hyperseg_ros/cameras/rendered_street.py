@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from geometry_msgs.msg import PointStamped
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -16,6 +17,9 @@ from hyperseg_ros.messages.camera_info import pinhole_fields
 from hyperseg_ros.messages.encoding import fill_image
 from hyperseg_ros.process.running import run_node
 
+SEED = 3_000_000
+"""The street that is driven along unless another is asked for."""
+
 
 def camera_info(matrix: NDArray[np.float64], height: int, width: int) -> CameraInfo:
     """Return the CameraInfo of an ideal pinhole camera."""
@@ -23,7 +27,7 @@ def camera_info(matrix: NDArray[np.float64], height: int, width: int) -> CameraI
 
 
 class DriveCamera(Node):
-    """Publishes `image`, `camera_info` and the true `labels`."""
+    """Publishes `image`, `camera_info`, the true `labels`, and when in the street that is."""
 
     def __init__(self, **options: Any) -> None:
         """Render a loop of frames ahead, so that publishing costs no rendering."""
@@ -31,10 +35,12 @@ class DriveCamera(Node):
         rate_hz = self.declare_parameter('rate', 30.0).value
         height = self.declare_parameter('height', 480).value
         width = self.declare_parameter('width', 640).value
-        seed = self.declare_parameter('seed', 3_000_000).value
+        seed = self.declare_parameter('seed', SEED).value
         count = self.declare_parameter('frames', 90).value
         scene = DriveScene(seed, height=height, width=width)
-        self._frames = [scene.frame(index / rate_hz) for index in range(count)]
+        self._times_s = [index / rate_hz for index in range(count)]
+        self._frames = [scene.frame(time_s) for time_s in self._times_s]
+        self._moments = self.create_publisher(PointStamped, 'moment', qos_profile_sensor_data)
         self._images = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self._labels = self.create_publisher(Image, 'labels', qos_profile_sensor_data)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
@@ -44,6 +50,8 @@ class DriveCamera(Node):
 
     def _publish(self) -> None:
         frame = self._frames[self._index % len(self._frames)]
+        moment = PointStamped()
+        moment.point.x = self._times_s[self._index % len(self._frames)]
         self._index += 1
         height, width = frame.labels.shape
         info = camera_info(frame.camera_matrix, height, width)
@@ -51,6 +59,8 @@ class DriveCamera(Node):
         info.header.frame_id = 'camera_optical_frame'
         self._images.publish(fill_image(Image(header=info.header), frame.image, 'rgb8'))
         self._infos.publish(info)
+        moment.header = info.header
+        self._moments.publish(moment)
         if self._labels.get_subscription_count():
             self._labels.publish(fill_image(Image(header=info.header), frame.labels, 'mono8'))
 

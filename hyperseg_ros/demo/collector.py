@@ -4,8 +4,11 @@
 
 from pathlib import Path
 import time
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PolygonStamped
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -13,7 +16,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
+from sensor_msgs.msg import LaserScan
 
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.frames.video import VideoWriter
 from hyperseg_core.labels import LabelSet
@@ -24,6 +29,8 @@ from hyperseg_core.render import overlay
 from hyperseg_core.render import write_png
 from hyperseg_ros.bags.types import LABEL_INFO
 from hyperseg_ros.bags.writer import BagWriter
+from hyperseg_ros.demo.birds_eye import birds_eye
+from hyperseg_ros.demo.birds_eye import with_inset
 from hyperseg_ros.messages.decoding import IMAGE
 from hyperseg_ros.messages.mask import read_ids
 from hyperseg_ros.messages.raw_image import image_to_rgb
@@ -31,6 +38,8 @@ from hyperseg_ros.messages.raw_image import image_to_rgb
 _KEPT = 60
 _SHEET = 9
 _VIDEO_HZ = 15.0
+_PATIENCE = 8
+"""Pictures that may wait for the ground under their masks."""
 _MARK = 'made_by_hyperseg_demo'
 Stamp = tuple[int, int]
 
@@ -44,9 +53,15 @@ class Collector(Node):
     """Pairs masks with the frames, and the truth, that have their stamp."""
 
     def __init__(
-        self, image_topic: str, labels: LabelSet, output: Path, *, use_sim_time: bool
+        self,
+        image_topic: str,
+        labels: LabelSet,
+        output: Path,
+        street: DriveScene | None,
+        *,
+        use_sim_time: bool,
     ) -> None:
-        """Listen to the camera and to the node."""
+        """Listen to the camera and to the nodes; with a street, also to `ground`."""
         simulated = Parameter('use_sim_time', Parameter.Type.BOOL, use_sim_time)
         super().__init__('demo', parameter_overrides=[simulated])
         self._labels = labels
@@ -57,6 +72,13 @@ class Collector(Node):
         self.create_subscription(Image, truth_topic, self._on_truth, sensor)
         self.create_subscription(Image, '/segmenter/mask', self._on_mask, 10)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self._street = street
+        if street is not None:
+            self._listen_to_ground(f'{image_topic.rpartition("/")[0]}/moment', sensor)
+        self._moments_s: dict[Stamp, float] = {}
+        self._scans: dict[Stamp, LaserScan] = {}
+        self._outlines: dict[Stamp, PolygonStamped] = {}
+        self._waiting: dict[Stamp, NDArray[np.uint8]] = {}
         self._images: dict[Stamp, NDArray[np.uint8]] = {}
         self._truth: dict[Stamp, NDArray[np.uint8]] = {}
         self._confusion = np.zeros((len(labels), len(labels) + 1), np.int64)
@@ -65,19 +87,48 @@ class Collector(Node):
         self.num_masks = 0
         self.status: dict[str, str] = {}
         self.message = 'waiting for the node'
+        self._num_shown = 0
         self._tiles: list[NDArray[np.uint8]] = []
         self._captions: list[str] = []
         self._video = VideoWriter(output / 'overlay.mp4', _VIDEO_HZ)
         self._bag: BagWriter | None = None
 
+    def _listen_to_ground(self, moment_topic: str, sensor: QoSProfile) -> None:
+        self.create_subscription(PointStamped, moment_topic, self._on_moment, sensor)
+        self.create_subscription(PolygonStamped, '/ground/free_space', self._on_outline, 10)
+        self.create_subscription(LaserScan, '/ground/scan', self._on_scan, 10)
+
+    def _on_moment(self, message: PointStamped) -> None:
+        _keep(self._moments_s, message, message.point.x)
+
+    def _on_scan(self, message: LaserScan) -> None:
+        _keep(self._scans, message, message)
+        self._show_ground(_stamp(message))
+
+    def _on_outline(self, message: PolygonStamped) -> None:
+        _keep(self._outlines, message, message)
+        self._show_ground(_stamp(message))
+
+    def _show_ground(self, stamp: Stamp) -> None:
+        """Show the picture of a stamp with the ground from above, once all of that is there."""
+        if self._street is None or stamp not in self._waiting:
+            return
+        parts = (self._moments_s.get(stamp), self._scans.get(stamp), self._outlines.get(stamp))
+        time_s, scan, outline = parts
+        if time_s is not None and scan is not None and outline is not None:
+            inset = birds_eye(self._street.plan(time_s), scan, outline)
+            self._show(with_inset(self._waiting.pop(stamp), inset))
+
     def _on_image(self, message: Image) -> None:
-        _remember(self._images, message, image_to_rgb(message))
+        _keep(self._images, message, image_to_rgb(message))
 
     def _on_truth(self, message: Image) -> None:
-        _remember(self._truth, message, read_ids(message).astype(np.uint8))
+        _keep(self._truth, message, read_ids(message).astype(np.uint8))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
+            if not status.name.startswith('/segmenter:'):
+                continue
             self.status = {item.key: item.value for item in status.values}
             self.message = status.message
 
@@ -93,7 +144,18 @@ class Collector(Node):
         if stamp in self._truth and self._truth[stamp].shape == mask.shape:
             self._confusion += confusion_matrix(self._truth[stamp], mask, len(self._labels))
         if stamp in self._images:
-            self._show(overlay(np.ascontiguousarray(self._images[stamp]), mask, self._labels))
+            picture = overlay(np.ascontiguousarray(self._images[stamp]), mask, self._labels)
+            if self._street is None:
+                self._show(picture)
+                return
+            self._waiting[stamp] = picture
+            self._show_ground(stamp)
+            self._show_waiting(_PATIENCE)
+
+    def _show_waiting(self, num_left: int = 0) -> None:
+        """Show the oldest pictures for whose ground we wait no longer, without it."""
+        while len(self._waiting) > num_left:
+            self._show(self._waiting.pop(next(iter(self._waiting))))
 
     def _record(self, message: Image, mask: NDArray[np.uint8]) -> None:
         if self._bag is None:
@@ -109,9 +171,12 @@ class Collector(Node):
 
     def _show(self, picture: NDArray[np.uint8]) -> None:
         self._video.write(picture)
-        if self.num_masks % 12 == 1 and len(self._tiles) < _SHEET:
+        self._num_shown += 1
+        if self._num_shown % 12 == 1 and len(self._tiles) < _SHEET:
             self._tiles.append(picture)
-            self._captions.append(f'mask {self.num_masks}, {(self.ages_ms or [0])[-1]:.0f} ms old')
+            self._captions.append(
+                f'picture {self._num_shown}, {(self.ages_ms or [0])[-1]:.0f} ms old'
+            )
 
     @property
     def has_met_node(self) -> bool:
@@ -129,6 +194,7 @@ class Collector(Node):
 
     def finish(self) -> None:
         """Close the video and the bag, and write the contact sheet."""
+        self._show_waiting()
         self._video.close()
         if self._bag is not None:
             self._bag.close()
@@ -138,17 +204,16 @@ class Collector(Node):
             )
 
 
-def _seconds(message: Image) -> float:
+def _seconds(message: Any) -> float:
     return float(message.header.stamp.sec + message.header.stamp.nanosec / 1e9)
 
 
-def _stamp(message: Image) -> Stamp:
+def _stamp(message: Any) -> Stamp:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def _remember(
-    store: dict[Stamp, NDArray[np.uint8]], message: Image, pixels: NDArray[np.uint8]
-) -> None:
-    store[_stamp(message)] = pixels
+def _keep(store: dict[Stamp, Any], message: Any, value: Any) -> None:
+    """Keep what came under a message's stamp, and forget the oldest."""
+    store[_stamp(message)] = value
     while len(store) > _KEPT:
         del store[next(iter(store))]

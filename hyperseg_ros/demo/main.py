@@ -17,11 +17,15 @@ from rich.console import Console
 from rich.live import Live
 
 from hyperseg_core.checkpoint import load_checkpoint
+from hyperseg_core.drive import DriveScene
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
+from hyperseg_ros.cameras.rendered_street import SEED
 from hyperseg_ros.demo.collector import Collector
 from hyperseg_ros.demo.collector import is_demo_bag
 from hyperseg_ros.demo.processes import camera_arguments
+from hyperseg_ros.demo.processes import ground_arguments
+from hyperseg_ros.demo.processes import has_ground
 from hyperseg_ros.demo.processes import process
 from hyperseg_ros.demo.report import closing_words
 from hyperseg_ros.demo.report import live_table
@@ -64,12 +68,15 @@ def main() -> int:
         'max_age_s:=1.0',
     ]
     commands = {'node': ['node.segmenter_node', *node]} | ({'camera': camera} if camera else {})
+    street = DriveScene(SEED) if has_ground(options) else None
+    if street is not None:
+        commands['ground'] = ground_arguments(street.pose(0.0).height_m)
     with contextlib.ExitStack() as stack:
         children = {
             name: stack.enter_context(process(*command, log=output / f'{name}.log'))
             for name, command in commands.items()
         }
-        collector, status = _collect(options, topic, children, output)
+        collector, status = _collect(options, topic, children, output, street)
     leave_graph(collector, status=status)
     return status
 
@@ -95,6 +102,7 @@ def _collect(
     topic: str,
     children: dict[str, 'subprocess.Popen[bytes]'],
     output: Path,
+    street: DriveScene | None,
 ) -> tuple[Collector, int]:
     console, stop = Console(), stop_on_signals()
     console.print('Starting: camera, node and listener. The first time, an engine is built.')
@@ -102,7 +110,7 @@ def _collect(
 
     def listen() -> Collector:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        return Collector(topic, labels, output, use_sim_time=bool(options.bag))
+        return Collector(topic, labels, output, street, use_sim_time=bool(options.bag))
 
     collector = listen()
     begin_s = met_s = time.monotonic()

@@ -5,6 +5,7 @@
 import argparse
 from collections.abc import Iterator
 import contextlib
+import importlib.util
 from pathlib import Path
 import signal
 import subprocess
@@ -48,6 +49,22 @@ def camera_arguments(options: argparse.Namespace) -> tuple[list[str], str]:
                 'rate:=15.0',
             ], topic
     return ['cameras.rendered_street', *remap, '-p', 'rate:=15.0', '-p', 'frames:=120'], topic
+
+
+def has_ground(options: argparse.Namespace) -> bool:
+    """Tell whether `ground` can be shown: in the rendered street, whose geometry is known."""
+    given = (options.topic, options.bag, options.video, options.images, options.camera)
+    has_grids = importlib.util.find_spec('nav_msgs') is not None
+    return has_grids and all(source is None for source in given)
+
+
+def ground_arguments(height_m: float) -> list[str]:
+    """Return the module and arguments of `ground` for the rendered street's camera."""
+    return [
+        'planner.ground_node', '--ros-args', '-r', 'mask:=/segmenter/mask',
+        '-r', 'camera_info:=/segmenter/camera_info', '-p', 'label_set:=camvid',
+        '-p', f'camera_pose:=[0.0, 0.0, {height_m:.4f}, 0.0, 0.0, 0.0]', '-p', 'max_age_s:=0.0',
+    ]  # fmt: skip
 
 
 def _first_image_topic(bag: Path) -> str:

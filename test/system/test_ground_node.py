@@ -250,3 +250,14 @@ def test_pitch_comes_from_tf_at_the_masks_stamp(client: Client, tmp_path: Path) 
     level = read_ground(build_table(LENS, VIEW.base_from_camera(), LAYOUT), street.mask, STATES)
     both = np.isfinite(level.ranges_m) & np.isfinite(expected)
     assert np.median(level.ranges_m[both] - expected[both]) > 0.3
+
+
+def test_under_simulated_time_no_mask_is_too_old(client: Client, tmp_path: Path) -> None:
+    street, scans = Street(client), client.listen('/ground/scan', LaserScan)
+    log = tmp_path / 'log'
+    with planner_process('ground_node', log, POSE | {'use_sim_time': True}):
+        old = street.image(street.mask, age_s=5000.0)
+        assert client.wait(
+            lambda: bool(street.publish(old) and client.spin(0.2)) or bool(scans), 20
+        )
+    assert scans[0].header.stamp == old.header.stamp
