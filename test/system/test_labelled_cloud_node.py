@@ -143,6 +143,49 @@ def test_a_depth_image_that_is_aligned_needs_no_tf(client: Client, tmp_path: Pat
     assert (edged == 8).any()
 
 
+def test_bad_depth_is_dropped_by_cause_and_the_node_lives(client: Client, tmp_path: Path) -> None:
+    street, diagnostics = Street(client), client.diagnostics()
+    depths = client.publisher('/depth', Image, reliable=True)
+    infos = client.publisher('/depth/camera_info', type(street.info), reliable=True)
+    shown = client.listen('/labelled_cloud/points', PointCloud2)
+    log = tmp_path / 'log'
+    depth = np.full((240, 320), 4000, np.uint16)
+
+    def send(**changes: Any) -> None:
+        header = street.publish().header
+        message = Image(header=header, height=240, width=320, encoding='16UC1', step=640)
+        message.data = as_bytes(depth)
+        for name, value in changes.items():
+            setattr(message, name, value)
+        infos.publish(street.info)
+        client.spin(0.05)
+        depths.publish(message)
+        client.spin(0.2)
+
+    parameters = {'label_set': 'camvid', 'source': 'depth', 'wait_s': 0.2}
+    with planner_process('labelled_cloud_node', log, parameters) as child:
+        assert client.wait(lambda: bool(send()) or bool(shown), 20)
+        client.spin(0.5)
+        small = as_bytes(depth[:100])
+        for change in (
+            {'encoding': 'rgb8'}, {'data': small}, {'step': 3}, {'height': 0, 'width': 0},
+            {'height': 100, 'data': small},
+        ):  # fmt: skip
+            send(**change)
+        other = street.image(street.mask).header
+        other.frame_id = 'another camera'
+        send(header=other)
+        client.spin(0.6)
+        shown.clear()
+        assert client.wait(lambda: bool(send()) or bool(shown), 10)
+        diagnostics.clear()
+        assert client.wait(lambda: bool(diagnostics), 5)
+        assert child.poll() is None
+    values = values_of(diagnostics)
+    assert int(values['dropped, bad depth']) == 5
+    assert int(values['dropped, no TF']) == 1
+
+
 def test_two_cameras_paint_one_cloud(client: Client, tmp_path: Path) -> None:
     front, rear = Street(client, 'front/'), Street(client, 'rear/')
     rear.confidence = np.full((240, 320), 90, np.uint8)

@@ -186,6 +186,41 @@ def test_pitch_roll_and_yaw_are_honoured(pose: tuple[float, ...]) -> None:
     assert np.abs(y - spot[1]).max() < 0.4
 
 
+@pytest.mark.parametrize(
+    ('model', 'distortion'),
+    [
+        ('plumb_bob', (-0.25, 0.06, 0.001, -0.001, 0, 0, 0, 0)),
+        ('rational_polynomial', (0.8, 0.15, 0, 0, 0.01, 1.1, 0.35, 0.03)),
+        ('equidistant', (-0.02, 0.004, -0.002, 0.0004)),
+    ],
+)
+def test_a_bent_lens_shows_contacts_where_they_are(
+    model: str, distortion: tuple[float, ...]
+) -> None:
+    lens = dataclasses.replace(LENS, model=model, distortion=np.array(distortion), limit=1.3)
+    mask = np.full((480, 640), ROAD, np.uint8)
+    board = [
+        (6.0, y, z) for z in (0.0, 1.0) for y in np.linspace(1.0, 2.5, 20)[:: 1 if z == 0 else -1]
+    ]
+    inside = np.linalg.inv(camera()) @ np.column_stack((board, np.ones(len(board)))).T
+    corners, is_seen = lens.project(inside[:3].T)
+    assert is_seen.all()
+    cv2.fillPoly(mask, [corners.round().astype(np.int32)], CAR)
+    found = read_ground(build_table(lens, camera(), LAYOUT), mask, STATES).ranges_m
+    aside = (ANGLES > np.arctan2(1.1, 6)) & (ANGLES < np.arctan2(2.4, 6))
+    assert aside.sum() > 8
+    np.testing.assert_allclose(found[aside], 6.0 / np.cos(ANGLES[aside]), rtol=0.03)
+    straight = read_ground(build_table(LENS, camera(), LAYOUT), mask, STATES).ranges_m
+    assert np.nanmax(np.abs(straight[aside] * np.cos(ANGLES[aside]) - 6.0)) > 0.2
+
+
+def test_a_low_camera_does_not_see_as_far_as_range_max() -> None:
+    assert build_table(LENS, camera(), LAYOUT).sight_m == pytest.approx(15.5, abs=1.0)
+    low = build_table(LENS, camera((0, 0, 0.25, 0, 0, 0)), LAYOUT)
+    # A pixel covers z / (f h) of its distance: 5 % at 6.25 m.
+    assert low.sight_m == pytest.approx(6.25, abs=0.2)
+
+
 def test_another_plane_is_another_ground() -> None:
     # Ground half a metre lower: as if the camera stood that much higher.
     layout = dataclasses.replace(LAYOUT, plane=(0.0, 0.0, 2.0, -1.0))
