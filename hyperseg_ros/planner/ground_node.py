@@ -43,6 +43,7 @@ from hyperseg_ros.planner.transforms import Transforms
 from hyperseg_ros.process.running import run_node
 
 _RETRY_S = 0.01
+_MAX_PENDING = 20
 
 
 class GroundNode(PlannerNode[GroundParameters]):
@@ -51,7 +52,7 @@ class GroundNode(PlannerNode[GroundParameters]):
     def __init__(self, **options: Any) -> None:
         """Declare the parameters."""
         self._source: MaskInput | None = None
-        self._pending: MaskFrame | None = None
+        self._pending: list[MaskFrame] = []
         self._table: tuple[Any, Matrix, GroundTable] | None = None
         self._layout = GroundLayout()
         super().__init__('ground', GroundParameters, **options)
@@ -99,43 +100,51 @@ class GroundNode(PlannerNode[GroundParameters]):
         return [self._source] if self._source is not None else []
 
     def forget(self) -> None:
-        """Drop the mask that waits for its TF."""
-        self._take_pending('deactivated')
-
-    def _take_pending(self, cause: str) -> None:
-        if self._pending is not None:
-            self.health.frame_dropped(cause)
-        self._pending = None
+        """Drop the masks that wait for their TF."""
+        for _ in self._pending:
+            self.health.frame_dropped('deactivated')
+        self._pending = []
 
     def _on_frame(self, frame: MaskFrame) -> None:
-        """Take a mask: the newest one wins, if the last still waits for its TF."""
-        self._take_pending('superseded')
-        self._pending = frame
+        self._pending.append(frame)
+        while len(self._pending) > _MAX_PENDING:
+            self._pending.pop(0)
+            self.health.frame_dropped('superseded')
         self._try_pending()
 
     def _try_pending(self) -> None:
-        frame = self._pending
+        """Work on the newest mask whose TF is known, and leave the older ones out.
+
+        The newest of all would not do: TF may always come later than the next mask.
+        """
         self._retry_timer.cancel()
-        if frame is None:
-            return
-        values = self.parameters.values
-        try:
-            pose = self._base_from_camera(frame)
-        except NoTransformError as error:
-            if time.monotonic() - frame.arrived_s < values.tf_wait_s:
-                self._retry_timer.reset()
-                return
+        waiting, self._pending = self._pending, []
+        while waiting:
+            frame = waiting.pop()
+            try:
+                pose = self._base_from_camera(frame)
+            except NoTransformError as error:
+                self._wait_on(frame, error)
+                continue
+            except HyperSegError as error:
+                self._leave_out('bad TF', error)
+                continue
+            for _ in waiting:
+                self.health.frame_dropped('superseded')
+            waiting = []
+            if self.is_young(frame.stamp_ns, self.parameters.values.max_age_s):
+                self._work(frame, pose)
+        if self._pending:
+            self._retry_timer.reset()
+
+    def _wait_on(self, frame: MaskFrame, error: NoTransformError) -> None:
+        """Let a mask wait for its TF, unless it has waited long enough."""
+        if time.monotonic() - frame.arrived_s < self.parameters.values.tf_wait_s:
+            self._pending.insert(0, frame)
+        else:
             self._leave_out('no TF', error)
-            return
-        except HyperSegError as error:
-            self._leave_out('bad TF', error)
-            return
-        self._pending = None
-        if self.is_young(frame.stamp_ns, values.max_age_s):
-            self._work(frame, pose)
 
     def _leave_out(self, cause: str, error: Exception) -> None:
-        self._pending = None
         assert self._source is not None
         self._source.drop(cause, error)
 

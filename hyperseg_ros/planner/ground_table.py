@@ -71,6 +71,7 @@ class GroundLayout:
         """
         x_min, y_min, x_max, y_max = self.window_m
         rows, cols = self.grid_shape
+        samples = round((self.range_max_m - self.range_min_m) / self.resolution_m)
         problems = {
             f'plane {list(self.plane)} is not finite or upright':
                 not np.isfinite(self.plane).all() or self.plane[2] == 0,
@@ -81,6 +82,8 @@ class GroundLayout:
             f'window {list(self.window_m)} is not x_min, y_min, x_max, y_max around the robot':
                 not (x_min <= 0 < x_max and y_min <= 0 < y_max),
             f'a grid of {rows} x {cols} cells is too large': rows * cols > _MAX_SAMPLES,
+            f'{self.num_rays} rays of {samples} samples are too many':
+                self.num_rays * samples > _MAX_SAMPLES,
         }  # fmt: skip
         for problem, is_there in problems.items():
             if is_there:
@@ -226,6 +229,12 @@ class _Fan:
         with np.errstate(divide='ignore', invalid='ignore'):
             pixel_m = (step / along).astype(np.float32)
         is_seen &= pixel_m <= layout.max_pixel_share * radii
+        if not is_seen.any():
+            msg = (
+                f'No pixel shows the ground finely enough: a larger max_pixel_share than '
+                f'{layout.max_pixel_share:g} is needed, or a higher camera.'
+            )
+            raise ConfigError(msg)
         columns, rows = np.rint(np.where(is_seen[..., None], places, 0)).astype(np.int32).T
         nowhere = lens.height * lens.width
         pixels = np.where(is_seen, rows.T * lens.width + columns.T, nowhere).astype(np.int32)

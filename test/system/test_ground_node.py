@@ -261,3 +261,28 @@ def test_under_simulated_time_no_mask_is_too_old(client: Client, tmp_path: Path)
             lambda: bool(street.publish(old) and client.spin(0.2)) or bool(scans), 20
         )
     assert scans[0].header.stamp == old.header.stamp
+
+
+def test_tf_that_is_always_later_than_the_next_mask_starves_nothing(
+    client: Client, tmp_path: Path
+) -> None:
+    street, scans = Street(client), client.listen('/ground/scan', LaserScan)
+    tf = client.publisher('/tf', TransformStamped, reliable=True)
+    stand_in = str(Path(__file__).with_name('tf_stand_in'))
+    pose = matrix_of_pose((0, 0, HEIGHT_M, 0, 0, 0)) @ BODY_FROM_OPTICAL
+    sent: list[int] = []
+
+    def step() -> bool:
+        """Send a mask each 50 ms, and TF for those of 150 ms ago."""
+        header = street.publish().header
+        sent.append(header.stamp.sec * 10**9 + header.stamp.nanosec)
+        for stamp_ns in sent[-4:-3]:
+            tf.publish(transform_message('base_footprint', 'camera', pose, stamp_ns))
+        client.spin(0.05)
+        return len(scans) >= 10
+
+    parameters = {'label_set': 'camvid', 'tf_wait_s': 0.5}
+    with planner_process('ground_node', tmp_path / 'log', parameters, path=stand_in):
+        assert client.wait(step, 25)
+    stamps = [item.header.stamp.sec * 10**9 + item.header.stamp.nanosec for item in scans]
+    assert stamps == sorted(set(stamps))

@@ -79,6 +79,23 @@ def test_a_board_is_met_where_it_stands_and_hides_what_is_behind() -> None:
     assert np.isinf(found.ranges_m[np.abs(ANGLES - 0.25) < 0.05]).all()
 
 
+def test_a_camera_aside_of_the_base_smears_nothing() -> None:
+    """The scan's rays start at the base, the camera's at its foot, 0.7 m to the left of it."""
+    pose = (0.8, 0.7, 1.5, 0.0, 0.1, 0.05)
+    corners = [(5.0, s, z) for s, z in ((-0.5, 0), (0.5, 0), (0.5, 1.2), (-0.5, 1.2))]
+    mask = np.full((480, 640), ROAD, np.uint8)
+    cv2.fillPoly(mask, [outline(corners, pose).round().astype(np.int32)], CAR)
+    found = read_ground(build_table(LENS, camera(pose), LAYOUT), mask, STATES).ranges_m
+    edge = np.arctan2(0.5, 5.0)
+    on_board = np.abs(ANGLES) < edge - 0.01
+    np.testing.assert_allclose(found[on_board], 5.0 / np.cos(ANGLES[on_board]), rtol=0.02)
+    beside = (np.abs(ANGLES) > edge + 0.02) & (np.abs(ANGLES) < 0.4)
+    assert beside.sum() > 10
+    assert not np.isfinite(found[beside]).any()  # free, or hidden by the board: not a contact
+    assert np.isnan(found[(ANGLES < -edge - 0.02) & (ANGLES > -0.15)]).any()
+    assert np.isinf(found[(ANGLES > edge + 0.02) & (ANGLES < 0.4)]).all()
+
+
 def test_rays_outside_the_picture_are_unknown_and_their_number_is_constant() -> None:
     found = view(road())
     assert found.ranges_m.shape == (120,)
@@ -248,10 +265,12 @@ def test_cameras_that_see_no_ground_and_layouts_that_mean_nothing_are_refused() 
     for change, told in (
         ({'plane': (0, 0, 0, 1)}, 'upright'), ({'angle_max_rad': -2.0}, 'no fan'),
         ({'range_max_m': 0.05}, 'not below'), ({'window_m': (1, -1, 2, 1)}, 'around the robot'),
-        ({'resolution_m': 0.0005}, 'too large'),
+        ({'resolution_m': 0.0005}, 'too large'), ({'num_rays': 10**6}, 'too many'),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=told):
             dataclasses.replace(LAYOUT, **change).check()
+    with pytest.raises(ConfigError, match='larger max_pixel_share than 1e-05'):
+        build_table(LENS, camera(), dataclasses.replace(LAYOUT, max_pixel_share=1e-5))
     layout = dataclasses.replace(LAYOUT, range_max_m=500.0, resolution_m=0.01)
     with pytest.raises(ConfigError, match='larger resolution'):
         build_table(LENS, camera(), layout)
