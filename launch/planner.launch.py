@@ -12,6 +12,8 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
+from hyperseg_ros.process.transport import transport_environment
+
 _SHARE = FindPackageShare('hyperseg_ros')
 _MASKS = [
     (name, f'segmenter/{name}') for name in ('mask', 'confidence', 'camera_info', 'label_info')
@@ -38,6 +40,8 @@ def planner(name: str, remappings: list[tuple[object, object]]) -> LifecycleNode
         ],
         remappings=remappings,
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        # Clouds are larger than Fast DDS's default shared memory, too.
+        additional_env=transport_environment(),
         condition=IfCondition(LaunchConfiguration(name)),
         output='screen',
     )
