@@ -111,7 +111,10 @@ class CloudParameters:
         matrices: list[Matrix] = []
         for start in range(0, len(self.camera_pose), 6):
             pose = matrix_of_pose(self.camera_pose[start : start + 6]) @ BODY_FROM_OPTICAL
-            matrices.append(np.linalg.inv(pose).astype(np.float64))
+            camera_from_body = np.linalg.inv(pose).astype(np.float64)
+            # Depth's points are in optical axes, the pose is given in body axes.
+            turn = BODY_FROM_OPTICAL if self.source == 'depth' else np.eye(4)
+            matrices.append(camera_from_body @ turn)
         return matrices
 
     def check(self) -> None:

@@ -36,6 +36,7 @@ class Transforms:
                 f'`camera_pose`: then no TF is asked.'
             )
             raise ConfigError(msg) from err
+        self._node = node
         self._errors: Any = tf2_ros.TransformException
         self._buffer: Any = tf2_ros.Buffer()
         self._listener: Any = tf2_ros.TransformListener(self._buffer, node)
@@ -62,6 +63,8 @@ class Transforms:
     ) -> Matrix:
         """Return the matrix from a frame at a stamp to another at another stamp.
 
+        Where TF does not know the fixed frame at all, motion is left out, with a warning.
+
         Args:
             target: Frame of the result, as it was at `target_ns`.
             target_ns: Its stamp.
@@ -81,8 +84,23 @@ class Transforms:
                 fixed_frame,
             )  # fmt: skip
         except (self._errors, ValueError, OverflowError) as err:
+            if not self._knows(fixed_frame, source):
+                self._node.get_logger().warning(
+                    f'TF knows no {fixed_frame!r}, so the motion between points and masks is left '
+                    f'out; set fixed_frame to a frame that stands still.',
+                    throttle_duration_sec=60.0,
+                )
+                return self.matrix(target, source, source_ns)
             raise NoTransformError(self._words(target, source, source_ns, err)) from err
         return matrix_of_transform(found.transform)
+
+    def _knows(self, target: str, source: str) -> bool:
+        """Tell whether two frames hang together at any time."""
+        try:
+            self._buffer.lookup_transform(target, source, Time())
+        except self._errors:
+            return False
+        return True
 
     def _words(self, target: str, source: str, stamp_ns: int, error: BaseException) -> str:
         """Say which frames, and how much older or newer the newest known transform is."""

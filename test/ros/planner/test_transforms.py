@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,15 @@ S = 10**9
 class Listener:
     """A node as far as TF needs one."""
 
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
     def create_subscription(self, kind: Any, topic: str, callback: Any, qos: int) -> object:
         self.send: Callable[[Any], None] = callback
         return object()
+
+    def get_logger(self) -> Any:
+        return SimpleNamespace(warning=lambda text, **_: self.told.append(text))
 
     def destroy_subscription(self, subscription: object) -> None:
         self.send = None  # type: ignore[assignment]
@@ -86,3 +93,14 @@ def test_a_frame_that_nobody_knows_is_named(node: Listener) -> None:
     transforms = Transforms(node)  # type: ignore[arg-type]
     with pytest.raises(NoTransformError, match="no TF from 'camera' to 'base_footprint'"):
         transforms.matrix('base_footprint', 'camera', S)
+
+
+def test_without_the_fixed_frame_motion_is_left_out_and_told(node: Listener) -> None:
+    transforms = Transforms(node)  # type: ignore[arg-type]
+    node.send(transform_message('base', 'camera', pose(0.5), 0))
+    found = transforms.matrix_between('base', 11 * S, 'camera', 10 * S, 'odom')
+    np.testing.assert_allclose(found, pose(0.5), atol=1e-12)
+    assert "TF knows no 'odom'" in node.told[0]
+    node.send(transform_message('odom', 'base', pose(1.0), 10 * S))
+    with pytest.raises(NoTransformError, match=r'at 10\.000 s'):  # known, but not yet at 11 s
+        transforms.matrix_between('base', 11 * S, 'camera', 10 * S, 'odom')
