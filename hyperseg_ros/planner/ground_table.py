@@ -21,7 +21,8 @@ Indices = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 _MAX_SAMPLES = 4_000_000
-_NOWHERE = -1
+_STEEPEST = 0.1
+_FARTHEST_M = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +73,11 @@ class GroundLayout:
         x_min, y_min, x_max, y_max = self.window_m
         rows, cols = self.grid_shape
         samples = round((self.range_max_m - self.range_min_m) / self.resolution_m)
+        is_upright = np.isfinite(self.plane).all() and (
+            abs(self.plane[2]) > _STEEPEST * np.abs(self.plane[:2]).max()
+        )
         problems = {
-            f'plane {list(self.plane)} is not finite or upright':
-                not np.isfinite(self.plane).all() or self.plane[2] == 0,
+            f'plane {list(self.plane)} is not finite or upright': not is_upright,
             f'angles {self.angle_min_rad:g} to {self.angle_max_rad:g} rad are no fan':
                 not 0 < self.angle_max_rad - self.angle_min_rad < 2 * np.pi + 1e-6,
             f'range_min {self.range_min_m:g} m is not below range_max {self.range_max_m:g} m':
@@ -201,6 +204,9 @@ class _Fan:
     @staticmethod
     def of(lens: Lens, base_from_camera: Matrix, layout: GroundLayout) -> '_Fan':
         camera = base_from_camera[:3, 3]
+        if not np.abs(camera).max() < _FARTHEST_M:
+            msg = f'The camera is at {camera.tolist()} m in the base frame, which cannot be.'
+            raise ConfigError(msg)
         normal = np.array(layout.plane[:3]) / np.linalg.norm(layout.plane[:3])
         above = float(normal @ camera - layout.plane[3] / np.linalg.norm(layout.plane[:3]))
         foot = camera - above * normal

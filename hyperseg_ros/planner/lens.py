@@ -184,7 +184,8 @@ def _limit(model: str, coefficients: NDArray[np.float64]) -> float:
         with np.errstate(all='ignore'):
             below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
             bent = undistorted * (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / below
-    turns = np.flatnonzero(~(np.diff(bent) > 0))
+    with np.errstate(invalid='ignore'):
+        turns = np.flatnonzero(~(np.diff(bent) > 0))
     if len(turns):
         return float(undistorted[turns[0]])
     return float(np.inf) if model not in _FISHEYE else _WIDEST_RAD

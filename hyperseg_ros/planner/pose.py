@@ -44,7 +44,8 @@ def matrix_of_transform(transform: Any) -> Matrix:
     """
     t, q = transform.translation, transform.rotation
     numbers = np.array((q.x, q.y, q.z, q.w, t.x, t.y, t.z), np.float64)
-    norm = float(np.linalg.norm(numbers[:4]))
+    with np.errstate(over='ignore', invalid='ignore'):
+        norm = float(np.linalg.norm(numbers[:4]))
     if not np.isfinite(numbers).all() or not 0.9 < norm < 1.1:
         msg = f'A transform has the quaternion {numbers[:4].tolist()}, which is no rotation.'
         raise InputError(msg)
