@@ -4,6 +4,8 @@
 
 from typing import Any
 
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
@@ -40,9 +42,17 @@ class Transforms:
         self._errors: Any = tf2_ros.TransformException
         self._buffer: Any = tf2_ros.Buffer()
         self._listener: Any = tf2_ros.TransformListener(self._buffer, node)
+        # A bag that begins anew: what is known is of the future then, and would be kept.
+        threshold = JumpThreshold(
+            min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True
+        )
+        self._jumps = node.get_clock().create_jump_callback(
+            threshold, post_callback=lambda _: self._buffer.clear()
+        )
 
     def close(self) -> None:
         """Stop listening."""
+        self._jumps.unregister()
         self._listener.unregister()
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> Matrix:

@@ -13,6 +13,8 @@ pytest.importorskip('nav_msgs')
 
 from geometry_msgs.msg import PolygonStamped
 from geometry_msgs.msg import TransformStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import OccupancyGrid
 from node_client import Client
 from planner_process import LENS
@@ -286,3 +288,35 @@ def test_tf_that_is_always_later_than_the_next_mask_starves_nothing(
         assert client.wait(step, 25)
     stamps = [item.header.stamp.sec * 10**9 + item.header.stamp.nanosec for item in scans]
     assert stamps == sorted(set(stamps))
+
+
+def test_lifecycle_cycles_and_parameters_that_change_while_running(
+    client: Client, tmp_path: Path
+) -> None:
+    street, scans = Street(client), client.listen('/ground/scan', LaserScan)
+
+    def change(transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(client.call(ChangeState, '/ground/change_state', request).success)
+
+    parameters = POSE | {'autostart': False, 'camera_pose': '[0, 0, 2, 0, 0, 0]'}
+    with planner_process('ground_node', tmp_path / 'log', parameters):
+        for range_max in (15.0, 8.0):
+            assert client.set_parameter('/ground', 'range_max', range_max).successful
+            assert change(Transition.TRANSITION_CONFIGURE)
+            assert change(Transition.TRANSITION_ACTIVATE)
+            scans.clear()
+            assert street.publish_until(scans)
+            assert scans[-1].range_max == range_max
+            refused = client.set_parameter('/ground', 'range_max', 3.0)
+            assert 'is read at configure; clean the node up' in refused.reason
+            assert client.set_parameter('/ground', 'close_holes', 0.0).successful
+            wrong = client.set_parameter('/ground', 'close_holes', float('nan'))
+            assert 'close_holes is nan, expected a finite number' in wrong.reason
+            assert change(Transition.TRANSITION_DEACTIVATE)
+            client.spin(0.3)
+            scans.clear()
+            street.publish()
+            client.spin(0.3)
+            assert not scans
+            assert change(Transition.TRANSITION_CLEANUP)

@@ -32,6 +32,14 @@ class Listener:
         self.send: Callable[[Any], None] = callback
         return object()
 
+    def get_clock(self) -> Any:
+        return SimpleNamespace(create_jump_callback=self._on_jumps)
+
+    def _on_jumps(self, threshold: Any, post_callback: Callable[[Any], None]) -> Any:
+        assert threshold.min_backward.nanoseconds < 0
+        self.jump = post_callback
+        return SimpleNamespace(unregister=lambda: None)
+
     def get_logger(self) -> Any:
         return SimpleNamespace(warning=lambda text, **_: self.told.append(text))
 
@@ -104,3 +112,14 @@ def test_without_the_fixed_frame_motion_is_left_out_and_told(node: Listener) -> 
     node.send(transform_message('odom', 'base', pose(1.0), 10 * S))
     with pytest.raises(NoTransformError, match=r'at 10\.000 s'):  # known, but not yet at 11 s
         transforms.matrix_between('base', 11 * S, 'camera', 10 * S, 'odom')
+
+
+def test_time_that_jumps_back_forgets_what_was_known(node: Listener) -> None:
+    transforms = Transforms(node)  # type: ignore[arg-type]
+    node.send(transform_message('odom', 'base', pose(1.0), 10 * S))
+    assert transforms.matrix('odom', 'base', 10 * S)[0, 3] == 1.0
+    node.jump(None)
+    with pytest.raises(NoTransformError):
+        transforms.matrix('odom', 'base', 10 * S)
+    node.send(transform_message('odom', 'base', pose(2.0), 5 * S))
+    assert transforms.matrix('odom', 'base', 5 * S)[0, 3] == 2.0

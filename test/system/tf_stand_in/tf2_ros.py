@@ -42,6 +42,9 @@ class Buffer:
     def __init__(self) -> None:
         self._edges: dict[tuple[str, str], list[tuple[int, np.ndarray]]] = defaultdict(list)
 
+    def clear(self) -> None:
+        self._edges.clear()
+
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         stamp = transform.header.stamp.sec * 10**9 + transform.header.stamp.nanosec
         key = (transform.header.frame_id, transform.child_frame_id)
