@@ -89,7 +89,7 @@ def drawn(errors: NDArray[np.float64]) -> NDArray[np.uint8]:
         cv2.line(picture, place(pitch_deg, -0.3), place(pitch_deg, 0.3), (215, 215, 215), 1)
         text(f'{pitch_deg:+.1f}', (place(pitch_deg, 0)[0] - 15, height - bottom + 20))
     text('error of the contact, as a share of its distance (median)', (left, 22))
-    text('wrong pitch, nose down [degree]', (left + 150, height - 10))
+    text('pitch of TF less the true one, nose down [degree]', (left + 110, height - 10))
     for (near, far), band, colour in zip(BANDS_M, errors, COLOURS, strict=True):
         known = [
             place(pitch_deg, share)
