@@ -17,6 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import OccupancyGrid
 from node_client import Client
+from node_client import node_process
 from planner_process import LENS
 from planner_process import VIEW
 from planner_process import Street
@@ -24,10 +25,14 @@ from planner_process import planner_process
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import Image
 from sensor_msgs.msg import LaserScan
 from tf_messages import transform_message
 
 from hyperseg_core import load_labels
+from hyperseg_ros.messages.camera_info import pinhole_fields
+from hyperseg_ros.messages.encoding import fill_image
 from hyperseg_ros.planner.accuracy import LAYOUT
 from hyperseg_ros.planner.ground import read_ground
 from hyperseg_ros.planner.ground import state_table
@@ -320,3 +325,43 @@ def test_lifecycle_cycles_and_parameters_that_change_while_running(
             client.spin(0.3)
             assert not scans
             assert change(Transition.TRANSITION_CLEANUP)
+
+
+def test_segmenter_and_ground_understand_each_other(
+    vision_msgs: None, client: Client, tmp_path: Path
+) -> None:
+    """Camera to scan over DDS: the network's masks, and the names that LabelInfo gives them."""
+    frames = client.publisher('/image')
+    infos = client.publisher('/camera_info', CameraInfo)
+    scans = client.listen('/ground/scan', LaserScan)
+    topics = ('mask', 'confidence', 'camera_info', 'label_info')
+    remappings = [word for name in topics for word in ('-r', f'{name}:=/segmenter/{name}')]
+    info = CameraInfo(**pinhole_fields(VIEW.frame.camera_matrix, 480, 640))
+    with (
+        node_process(Path('fast'), tmp_path / 'segmenter', '-p', 'engine:=openvino'),
+        planner_process(
+            'ground_node', tmp_path / 'ground', {'camera_pose': POSE['camera_pose']}, *remappings
+        ),
+    ):
+        image = fill_image(Image(), VIEW.frame.image, 'rgb8')
+        image.header.frame_id = 'camera'
+
+        def answered() -> bool:
+            image.header.stamp = client.node.get_clock().now().to_msg()
+            info.header = image.header
+            infos.publish(info)
+            frames.publish(image)
+            return bool(scans)
+
+        assert client.wait(lambda: answered() or client.spin(0.2) or bool(scans), 60), (
+            tmp_path / 'ground'
+        ).read_text()
+    ranges = np.array(scans[-1].ranges)
+    # The car ahead: the rays around straight on end at it.
+    truth = read_ground(
+        build_table(LENS, matrix_of_pose((0, 0, HEIGHT_M, 0, 0, 0)) @ BODY_FROM_OPTICAL, LAYOUT),
+        np.ascontiguousarray(VIEW.frame.labels[::2, ::2]),
+        STATES,
+    ).ranges_m
+    ahead, expected = np.nanmedian(ranges[55:66]), np.nanmedian(truth[55:66])
+    assert ahead == pytest.approx(expected, rel=0.1)
