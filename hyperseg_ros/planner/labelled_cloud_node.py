@@ -30,6 +30,7 @@ from hyperseg_ros.planner.cloud_input import CloudInput
 from hyperseg_ros.planner.cloud_input import PointSet
 from hyperseg_ros.planner.cloud_parameters import CloudParameters
 from hyperseg_ros.planner.depth import filtered_depth
+from hyperseg_ros.planner.drop_log import DropLog
 from hyperseg_ros.planner.labelled_cloud import CameraPicture
 from hyperseg_ros.planner.labelled_cloud import organised
 from hyperseg_ros.planner.labelled_cloud import paint_from
@@ -67,6 +68,7 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         self._poses: list[Matrix] = []
         self._layout: tuple[LabelSet, PointLayout] | None = None
         super().__init__('labelled_cloud', CloudParameters, **options)
+        self._drops = DropLog(self, self.health)
         steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
         self.create_timer(_RETRY_S, self._work_off, clock=steady)
 
@@ -159,12 +161,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
                     self._leave_out('no TF', error)
 
     def _leave_out(self, cause: str, error: object) -> None:
-        words = ' '.join(str(error).split())
-        self.health.frame_dropped(cause, words)
         topic = self._cloud.topic if self._cloud is not None else 'cloud'
-        self.get_logger().warning(
-            f'{topic}: left out, {cause}: {words}', throttle_duration_sec=5.0
-        )
+        self._drops.drop(topic, cause, error)
 
     def _work(self, pair: Pair) -> None:
         assert self._cloud is not None

@@ -25,6 +25,7 @@ from hyperseg_core.labels import load_labels
 from hyperseg_ros.messages.mask import read_ids
 from hyperseg_ros.node.camera_input import input_qos
 from hyperseg_ros.node.health import StreamHealth
+from hyperseg_ros.planner.drop_log import DropLog
 from hyperseg_ros.planner.lens import Lens
 from hyperseg_ros.planner.lens import lens_of
 from hyperseg_ros.planner.mask_classes import heard_label_set
@@ -88,6 +89,7 @@ class MaskInput:
             ConfigError: If the label set cannot be read, or vision_msgs is missing where needed.
         """
         self._node, self._prefix, self._health, self._on_frame = node, prefix, health, on_frame
+        self._drops = DropLog(node, health)
         self._is_rectified, self._with_confidence = is_rectified, with_confidence
         self._label_set = load_labels(label_set) if label_set else None
         self._label_info_class = None if label_set else label_info_class()
@@ -207,11 +209,7 @@ class MaskInput:
 
     def drop(self, cause: str, error: Exception) -> None:
         """Count a mask that is left out, and say why."""
-        words = ' '.join(str(error).split())
-        self._health.frame_dropped(cause, words)
-        self._node.get_logger().warning(
-            f'{self.topic("mask")}: left out, {cause}: {words}', throttle_duration_sec=5.0
-        )
+        self._drops.drop(self.topic('mask'), cause, error)
 
 
 class _BadLensError(InputError):
