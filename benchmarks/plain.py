@@ -46,7 +46,7 @@ class PlainHyperSeg(nn.Module):
             strict=False,
         )
         for block, tap, weight_map in levels:
-            inputs = level_input(tap, x)
+            inputs = level_input(tap, x, model.decoder.coordinates(tap))
             if isinstance(block, InvertedResidualMetaBlock):
                 x = _inverted_residual(block, inputs, weight_map)
             elif isinstance(block, RefinementMetaBlock):

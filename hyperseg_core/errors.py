@@ -39,3 +39,8 @@ class InputError(HyperSegError, ValueError):
 
 class EngineError(HyperSegError):
     """An inference engine that is missing, failed, or disagreed with the reference."""
+
+    def __init__(self, *args: object, lost: bool = False) -> None:
+        """Take a message, and whether the engine will not run again: its device is gone."""
+        super().__init__(*args)
+        self.lost = lost

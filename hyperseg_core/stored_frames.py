@@ -60,7 +60,7 @@ def rendered_images(size: tuple[int, int], count: int = NUM_FRAMES) -> list[Byte
 
 def answered_frames(model: 'HyperSeg', label_set: 'LabelSet') -> tuple[StoredFrame, ...]:
     """Render the frames and let the network answer, by PyTorch in float32 on the CPU."""
-    from hyperseg_core.inference.engines.torch import answer
+    from hyperseg_core.inference.engines.torch_network import answer
 
     images = rendered_images(model.config.size)
     class_ids, confidence = answer(model, len(label_set), np.stack(images))

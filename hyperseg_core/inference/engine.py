@@ -12,6 +12,7 @@ import importlib.util
 from pathlib import Path
 from typing import Literal
 from typing import Protocol
+from typing import runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,23 @@ class Engine(Protocol):
     """Runs one network at fixed shapes."""
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
-        """Segment frames (B, H, W, 3) uint8 RGB: ids and confidence, (B, H', W') uint8 each."""
+        """Segment frames (B, H, W, 3) uint8 RGB: ids and confidence, (B, H', W') uint8 each.
+
+        Raises:
+            EngineError: If the engine fails; `lost` where it will not run again.
+        """
 
     def close(self) -> None:
         """Release what the engine holds."""
+
+
+@runtime_checkable
+class PinnedEngine(Engine, Protocol):
+    """An engine that reads frames from memory of its own, which a GPU copies from fastest."""
+
+    @property
+    def frames(self) -> Bytes | None:
+        """Where frames (B, H, W, 3) are best written before a run of them; None: anywhere."""
 
 
 class EngineFiles(Protocol):

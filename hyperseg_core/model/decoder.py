@@ -23,6 +23,9 @@ from hyperseg_core.model.meta_block import RefinementMetaBlock
 from hyperseg_core.model.meta_block import WeightMapper
 from hyperseg_core.model.patchwise import positional_encoding
 
+_MAX_LEVELS = 6
+"""The image and the taps at strides 2 to 32."""
+
 
 class Decoder(nn.Module):
     """The primary network."""
@@ -76,15 +79,32 @@ class Decoder(nn.Module):
         x: Tensor | None = None
         levels = zip(self.meta_blocks, reversed(taps), self.weight_maps(signal), strict=False)
         for block, tap, weight_map in levels:
-            x = block(level_input(tap, x), weight_map)
+            x = block(level_input(tap, x, self.coordinates(tap)), weight_map)
         assert x is not None
         return x
 
+    def keep_coordinates(self, height: int, width: int) -> None:
+        """Make the coordinates of an input size [px] buffers: moved and cast with the weights.
 
-def level_input(tap: Tensor, previous: Tensor | None) -> Tensor:
+        Else they are computed in every call, as a network that is trained sees many sizes.
+        """
+        for level in range(_MAX_LEVELS):
+            size = (height >> level, width >> level)
+            places = positional_encoding(*size, device=torch.device('cpu'), dtype=torch.float32)
+            self.register_buffer(_coordinates_name(size), places, persistent=False)
+
+    def coordinates(self, tap: Tensor) -> Tensor:
+        """Return the coordinates of a tap's pixels, (1, 2, H, W)."""
+        size = (tap.shape[2], tap.shape[3])
+        kept: Tensor | None = getattr(self, _coordinates_name(size), None)
+        if kept is not None:
+            return kept
+        return positional_encoding(*size, device=tap.device, dtype=tap.dtype)
+
+
+def level_input(tap: Tensor, previous: Tensor | None, coordinates: Tensor) -> Tensor:
     """Stack coordinates, the tap and the upsampled previous level: (B, 2 + C + C', H, W)."""
     batch, _, height, width = tap.shape
-    coordinates = positional_encoding(height, width, device=tap.device, dtype=tap.dtype)
     parts = [coordinates.expand(batch, -1, -1, -1), tap]
     if previous is not None:
         parts.append(upsample(previous, (height, width)))
@@ -96,6 +116,10 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(x.shape[-2:]) == size:
         return x
     return functional.interpolate(x, size, mode='bilinear', align_corners=False)
+
+
+def _coordinates_name(size: tuple[int, int]) -> str:
+    return f'coordinates_{size[0]}x{size[1]}'
 
 
 def _meta_block(level: Level, config: DecoderConfig) -> MetaBlock:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 ROOT = Path(__file__).parents[3] / 'hyperseg_core'
-MAY_IMPORT_TORCH = ('model/', 'training/', 'inference/engines/torch.py')
+MAY_IMPORT_TORCH = ('model/', 'training/', 'inference/engines/torch')
 WITHOUT_TORCH = (
     'model/__init__.py',
     'model/config.py',

@@ -7,12 +7,16 @@ import torch
 
 from hyperseg_core.deploy.builder import GraphBuilder
 from hyperseg_core.deploy.comparison import ComparisonWriter
-from hyperseg_core.inference.engines.torch import compare
+from hyperseg_core.inference.engines.torch_network import compare
+from hyperseg_core.inference.engines.torch_network import compare_at_once
+
+WAYS = ('planes', 'reductions', 'torch', 'torch at once')
 
 
 def run_comparison(way: str, logits: torch.Tensor, num_labels: int) -> tuple[np.ndarray, ...]:
-    if way == 'torch':
-        return tuple(value.numpy() for value in compare(logits, num_labels))
+    in_torch = {'torch': compare, 'torch at once': compare_at_once}.get(way)
+    if in_torch is not None:
+        return tuple(value.numpy() for value in in_torch(logits, num_labels))
     graph = GraphBuilder('float32')
     writer = ComparisonWriter(graph, num_labels)
     x = graph.input('logits', logits.shape, 'float32')
@@ -21,7 +25,7 @@ def run_comparison(way: str, logits: torch.Tensor, num_labels: int) -> tuple[np.
     return tuple(run_values(graph, outputs, logits.numpy()))
 
 
-@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+@pytest.mark.parametrize('way', WAYS)
 def test_classes_and_confidence_of_known_logits(way: str) -> None:
     logits = torch.tensor([[0.0, 3.0], [2.0, 3.0], [1.0, -5.0]]).reshape(1, 3, 1, 2)
     ids, confidence = run_comparison(way, logits, 3)
@@ -33,7 +37,7 @@ def test_classes_and_confidence_of_known_logits(way: str) -> None:
     assert ids.flatten().tolist() == [255, 0]
 
 
-@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+@pytest.mark.parametrize('way', WAYS)
 def test_nan_has_no_confidence(way: str) -> None:
     logits = torch.randn(1, 3, 1, 2)
     logits[0, 1, 0, 1] = float('nan')
@@ -42,7 +46,7 @@ def test_nan_has_no_confidence(way: str) -> None:
     assert confidence[0, 0, 1] == 0
 
 
-@pytest.mark.parametrize('way', ['planes', 'reductions', 'torch'])
+@pytest.mark.parametrize('way', WAYS)
 def test_one_class_is_certain(way: str) -> None:
     ids, confidence = run_comparison(way, torch.randn(2, 1, 3, 4), 1)
     assert not ids.any()

@@ -1,0 +1,141 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One network on CUDA: fixed memory, one stream, and a graph of all that is computed.
+
+Frames lie in pinned host memory, go to the device in one copy, and ids and confidence come back in
+one copy each. Nothing is taken per frame: a CUDA graph replays the same kernels on the same
+memory. Where a graph cannot be captured the same operators run one by one.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import logging
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from hyperseg_core.errors import EngineError
+from hyperseg_core.inference.engine import Bytes
+from hyperseg_core.inference.engine import Task
+
+_logger = logging.getLogger(__name__)
+_WARM_UP_RUNS = 3
+"""Before a capture: libraries choose their kernels and take their memory meanwhile."""
+_DEVICE_WORDS = ('CUDA', 'CUDNN', 'cuDNN', 'CUBLAS')
+"""What errors of the device have in their first line; others are of the network."""
+
+
+class CudaRunner:
+    """Runs a network that maps uint8 frames to uint8 ids and confidence."""
+
+    def __init__(self, network: nn.Module, task: Task, device: torch.device) -> None:
+        """Bring the network to the device, warm it up and capture its graph.
+
+        Args:
+            network: Frames (B, H, W, 3) to ids and confidence (B, H', W'); it is moved.
+            task: The shapes.
+            device: A CUDA device.
+
+        Raises:
+            EngineError: If the device fails, or its memory does not suffice.
+        """
+        self._device = device
+        shape = (task.batch, *task.size, 3)
+        output_shape = (task.batch, *task.output_size)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        with _failures(), torch.inference_mode():
+            # Weights, warm-up, capture and frames: all on one stream, so nothing has to wait.
+            self._stream = torch.cuda.Stream(device)
+            with torch.cuda.stream(self._stream):
+                self._network = network.to(device)
+                self._host_frames = _pinned(shape)
+                self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+                self._host_outputs = (_pinned(output_shape), _pinned(output_shape))
+                self._outputs = tuple(
+                    torch.zeros(output_shape, dtype=torch.uint8, device=device) for _ in range(2)
+                )
+                for _ in range(_WARM_UP_RUNS):
+                    self._compute()
+            self._stream.synchronize()
+            self._graph = self._captured()
+        self.frames: Bytes = self._host_frames.numpy()
+        """Where frames are best written: (B, H, W, 3) uint8, pinned."""
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether frames are a replay; else operators run one by one."""
+        return self._graph is not None
+
+    def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
+        """Segment frames (B, H, W, 3) uint8: ids and confidence, (B, H', W') uint8 each.
+
+        Raises:
+            EngineError: If the device fails; `is_lost` where nothing will run on it any more.
+        """
+        if frames is not self.frames:
+            self.frames[...] = frames
+        with _failures(), torch.inference_mode(), torch.cuda.stream(self._stream):
+            self._frames.copy_(self._host_frames, non_blocking=True)
+            if self._graph is not None:
+                self._graph.replay()
+            else:
+                self._compute()
+            for host, output in zip(self._host_outputs, self._outputs, strict=True):
+                host.copy_(output, non_blocking=True)
+            self._stream.synchronize()
+        ids, confidence = (host.numpy().copy() for host in self._host_outputs)
+        return ids, confidence
+
+    def _compute(self) -> None:
+        """Segment the frames that are on the device; the answers stay there."""
+        is_exact = next(self._network.parameters()).dtype == torch.float32
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, deterministic=False, allow_tf32=not is_exact
+        ):
+            found: tuple[Tensor, Tensor] = self._network(self._frames)
+        for output, value in zip(self._outputs, found, strict=True):
+            output.copy_(value)
+
+    def _captured(self) -> torch.cuda.CUDAGraph | None:
+        """Capture what `_compute` does; None where that cannot be captured."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads may allocate meanwhile: another engine runs while this one is built.
+            # A failed capture leaves its stream the thread's own; the outer one puts it back.
+            with (
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode='thread_local'),
+            ):
+                self._compute()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as err:
+            self._stream.synchronize()  # raises where the device is gone, not just the graph
+            _logger.warning(
+                'No CUDA graph of this network (%s); its operators run one by one.', err
+            )
+            return None
+        return graph
+
+
+def _pinned(shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what CUDA raises into `EngineError`.
+
+    All but a lack of memory is there to stay: after e.g. a failed assertion in a kernel every
+    call of the process fails.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        text = str(err).partition('\n')[0]
+        if isinstance(err, torch.OutOfMemoryError) or 'out of memory' in text:
+            raise EngineError(f'The GPU is out of memory: {text}') from err
+        if any(word in text for word in _DEVICE_WORDS):
+            raise EngineError(f'The GPU is lost: {text}', lost=True) from err
+        raise
