@@ -38,6 +38,7 @@ from hyperseg_core.training.distillation import teachers_of
 from hyperseg_core.training.mixture import MixtureDataset
 from hyperseg_core.training.mixture import MixtureSampler
 from hyperseg_core.training.mixture import shared_unions
+from hyperseg_core.training.norm_sync import NormSync
 from hyperseg_core.training.task import SegmentationTask
 
 _logger = logging.getLogger(__name__)
@@ -244,6 +245,7 @@ def build_trainer(config: TrainConfig, output: Path) -> pl.Trainer:
         )
     if options.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=options.ema_decay, use_buffers=True))
+    has_gpus = options.accelerator != 'cpu' and torch.cuda.is_available()
     try:
         return pl.Trainer(
             accelerator=options.accelerator,
@@ -251,7 +253,8 @@ def build_trainer(config: TrainConfig, output: Path) -> pl.Trainer:
             num_nodes=options.num_nodes,
             strategy=options.strategy,
             precision=options.precision,
-            sync_batchnorm=options.accelerator != 'cpu' and torch.cuda.is_available(),
+            # Lightning applies it where several processes train; CPUs have no such norms.
+            plugins=[NormSync()] if has_gpus else None,
             max_epochs=options.epochs,
             gradient_clip_val=options.gradient_clip,
             check_val_every_n_epoch=options.validate_every,

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 import torch
 from torch import Tensor
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from hyperseg_core.errors import InputError
@@ -70,7 +71,8 @@ class SegmentationTask(pl.LightningModule):
         super().train(mode)
         if mode and self.config.model.freeze_backbone_norms:
             for module in self.model.backbone.modules():
-                if isinstance(module, nn.BatchNorm2d) and not _is_new(module, self.model):
+                # On several GPUs they are SyncBatchNorm, which is no BatchNorm2d.
+                if isinstance(module, _BatchNorm) and not _is_new(module, self.model):
                     module.eval()
         return self
 
