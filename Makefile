@@ -25,7 +25,7 @@ $(VENV)/.robot: setup.py package.xml
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: $(VENV)/.robot
-	$(PIP) install -e ".[$(ROBOT),onnxruntime,video,train,dev]"
+	$(PIP) install -e ".[$(ROBOT),onnxruntime,rtx,video,train,dev]"
 	touch $@
 
 test: setup

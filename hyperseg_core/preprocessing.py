@@ -54,10 +54,21 @@ def resize_frame(frame: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
 
     At half, both average two by two pixels; area averaging is the slower.
     """
-    import cv2
-
     if frame.shape[:2] == size:
         return frame
-    shrinks = frame.shape[0] > 2 * size[0] and frame.shape[1] > 2 * size[1]
+    resized = np.empty((*size, 3), np.uint8)
+    resize_frame_into(frame, resized)
+    return resized
+
+
+def resize_frame_into(frame: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
+    """Resize a frame (H, W, 3) to the size of `resized` (H', W', 3), and write it there."""
+    import cv2
+
+    height, width = resized.shape[:2]
+    if frame.shape == resized.shape:
+        resized[...] = frame
+        return
+    shrinks = frame.shape[0] > 2 * height and frame.shape[1] > 2 * width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(frame, size[::-1], interpolation=interpolation).astype(np.uint8, copy=False)
+    cv2.resize(frame, (width, height), dst=resized, interpolation=interpolation)

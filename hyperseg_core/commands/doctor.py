@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg doctor`: what is installed, what it is for, and which engine `auto` would choose."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.cache import cache_root
-from hyperseg_core.inference.machine import device_name
+from hyperseg_core.inference.engines import check_runs
+from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.selection import candidates
 
@@ -69,10 +72,13 @@ def print_report(needs: Sequence[Need], more: Sequence[tuple[str, str, str]] = (
     table.add_row('Python', platform.python_version(), '')
     for need in (*NEEDS, *needs):
         table.add_row(need.module, need.found or 'missing', need.purpose)
-    cuda = device_name('cuda') if machine.has_cuda else 'none'
-    table.add_row('CUDA device', cuda, 'torch, ONNX Runtime and TensorRT on GPUs')
-    not_asked = 'none' if machine.has_cuda else 'not asked: no CUDA device'
-    table.add_row('ONNX Runtime providers', ', '.join(machine.providers) or not_asked, '')
+    driver = machine.driver
+    devices = ', '.join(
+        f'{item.name} (sm_{item.capability[0]}{item.capability[1]})' for item in driver.devices
+    )
+    state = 'broken: ' if driver.is_broken else 'none: '
+    table.add_row('CUDA devices', devices or escape(state + driver.absence), 'engines on GPUs')
+    table.add_row('NVIDIA driver', f'CUDA {driver.version}' if driver.version else 'none', '')
     bf16 = 'yes' if machine.has_bf16 else 'no'
     table.add_row('bfloat16 on the CPU', bf16, 'precision bf16')
     for row in more:
@@ -83,7 +89,23 @@ def print_report(needs: Sequence[Need], more: Sequence[tuple[str, str, str]] = (
         if need.found is None:
             line = f'{need.module} is missing ({need.purpose}): {need.install}'
             console.print(escape(line), soft_wrap=True)
-    for place, candidate in enumerate(candidates('auto', 'auto', 'auto', machine), start=1):
-        console.print(
-            f'auto, choice {place}: {candidate.spec} ({candidate.reason})', soft_wrap=True
-        )
+    for line in _choices(machine):
+        console.print(escape(line), soft_wrap=True)
+
+
+def _choices(machine: Machine) -> Iterator[str]:
+    """Say what `auto` would choose, in order, and why each of the others cannot run."""
+    place = 0
+    for candidate in candidates('auto', 'auto', 'auto', machine):
+        try:
+            check_runs(candidate.spec)
+        except EngineError as error:
+            yield f'auto leaves {candidate.spec} out: {error}'
+            continue
+        place += 1
+        yield f'auto, choice {place}: {candidate.spec} ({candidate.reason})'
+    if not machine.has_cuda:
+        names = 'tensorrt, and CUDA by torch and onnxruntime'
+        yield f'auto leaves {names} out: {machine.driver.absence}.'
+    elif 'tensorrt' not in machine.installed:
+        yield 'auto leaves tensorrt out: it is not installed: `pip install tensorrt`.'

@@ -25,12 +25,13 @@ from typing import Any
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import Task
 from hyperseg_core.inference.engine import engine_version
+from hyperseg_core.inference.machine import capability
 from hyperseg_core.inference.machine import cpu_features
 from hyperseg_core.inference.machine import device_name
 from hyperseg_core.inference.machine import driver_version
 
 _logger = logging.getLogger(__name__)
-_LAYOUT_VERSION = 2
+_LAYOUT_VERSION = 3
 _LOCK, _MANIFEST = 'lock', 'manifest.json'
 _LOCK_WAIT_S, _LOCK_POLL_S = 300.0, 0.1
 """Another process that builds the same engine may take minutes where TensorRT tries kernels."""
@@ -59,6 +60,7 @@ def cache_key(task: Task, spec: EngineSpec, content: bytes) -> dict[str, Any]:
         'engine': asdict(spec),
         'engine_version': engine_version(spec.name),
         'device': device_name(spec.device),
+        'capability': capability(spec.device),
         'driver': driver_version(spec.device),
         'processor': cpu_features(),
         'batch': task.batch,

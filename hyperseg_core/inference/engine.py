@@ -7,6 +7,7 @@ Nothing here imports an engine's library; `engines/` has one module for each.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import importlib
 from importlib import metadata
 import importlib.util
 from pathlib import Path
@@ -19,15 +20,19 @@ from numpy.typing import NDArray
 
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.deploy.forms import FormName
+from hyperseg_core.deploy.forms import Precision as GraphPrecision
 from hyperseg_core.errors import EngineError
 from hyperseg_core.preprocessing import Size
 
 Bytes = NDArray[np.uint8]
-EngineName = Literal['torch', 'onnxruntime', 'openvino']
+EngineName = Literal['tensorrt', 'torch', 'onnxruntime', 'openvino']
 Precision = Literal['f32', 'bf16', 'f16']
-ENGINES: tuple[EngineName, ...] = ('torch', 'onnxruntime', 'openvino')
+ENGINES: tuple[EngineName, ...] = ('tensorrt', 'torch', 'onnxruntime', 'openvino')
+CPU_ENGINES: tuple[EngineName, ...] = ('openvino', 'onnxruntime', 'torch')
+"""Those that run without a GPU, the fastest first."""
 _INSTALL: Mapping[EngineName, str] = {
-    'onnxruntime': 'onnxruntime', 'openvino': 'openvino', 'torch': 'torch timm',
+    'tensorrt': 'tensorrt', 'onnxruntime': 'onnxruntime', 'openvino': 'openvino',
+    'torch': 'torch timm',
 }  # fmt: skip
 
 
@@ -89,19 +94,32 @@ class EngineSpec:
     device: str
     """`cpu`, `gpu` (Intel, OpenVINO), `cuda` or `cuda:N`."""
     precision: Precision
-    use_tensorrt: bool = False
 
     def __str__(self) -> str:
         """Return e.g. `openvino on cpu, bf16`."""
-        name = 'tensorrt (onnxruntime)' if self.use_tensorrt else self.name
-        return f'{name} on {self.device}, {self.precision}'
+        return f'{self.name} on {self.device}, {self.precision}'
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it runs on an NVIDIA GPU."""
+        return self.device.startswith('cuda')
+
+    @property
+    def cuda_index(self) -> int:
+        """The number of the NVIDIA GPU that it runs on."""
+        return int(self.device.partition(':')[2] or 0)
 
     @property
     def form(self) -> FormName:
         """The form of the graph that this engine takes, or runs fastest."""
-        if self.use_tensorrt or self.device != 'cpu':
+        if self.device != 'cpu':
             return 'tensorrt'
         return 'onnxruntime' if self.name == 'onnxruntime' else 'openvino'
+
+    @property
+    def graph_precision(self) -> GraphPrecision:
+        """What the graph is written in: OpenVINO is told of another precision beside it."""
+        return 'f16' if self.precision == 'f16' and self.name != 'openvino' else 'f32'
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +158,9 @@ def engine_version(name: EngineName) -> str:
         EngineError: If it is not installed.
     """
     require(name)
+    if name == 'tensorrt':  # apt's has no metadata
+        version = getattr(importlib.import_module(name), '__version__', 'unknown')
+        return str(version)
     for distribution in (name, f'{name}-gpu'):
         try:
             return metadata.version(distribution)

@@ -2,79 +2,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """What there is to compute on: processors, CUDA devices, engines. Nothing heavy is imported."""
 
-import ctypes
 from dataclasses import dataclass
-import functools
 import os
 from pathlib import Path
 import platform
 
+from hyperseg_core.inference.cuda_driver import CudaDevice
+from hyperseg_core.inference.cuda_driver import DriverState
+from hyperseg_core.inference.cuda_driver import driver_state
 from hyperseg_core.inference.engine import ENGINES
 from hyperseg_core.inference.engine import is_installed
-
-_NAME_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What there is to choose from."""
 
-    has_cuda: bool
+    driver: DriverState
+    """What NVIDIA's driver said."""
     has_bf16: bool
     """Whether the CPU multiplies bfloat16 matrices in hardware (AMX or AVX-512 BF16)."""
-    providers: tuple[str, ...]
-    """Execution providers of the installed ONNX Runtime; not asked for where there is no CUDA."""
     installed: tuple[str, ...]
-    """Engines whose libraries are there."""
+    """Engines whose packages are there; whether they load shows when they are tried."""
+
+    @property
+    def has_cuda(self) -> bool:
+        """Whether the driver has a device."""
+        return bool(self.driver.devices)
 
 
 def this_machine() -> Machine:
     """Look at the machine."""
-    providers: tuple[str, ...] = ()
-    # Only where there is a GPU its providers matter: the import takes a quarter of a second.
-    if is_installed('onnxruntime') and has_cuda():
-        from hyperseg_core.inference.engines.onnxruntime import import_onnxruntime
-
-        providers = tuple(import_onnxruntime().get_available_providers())
     return Machine(
-        has_cuda=has_cuda(),
+        driver=driver_state(),
         has_bf16=bool({'amx_bf16', 'avx512_bf16'} & _cpu_flags()),
-        providers=providers,
         installed=tuple(name for name in ENGINES if is_installed(name)),
     )
 
 
-def has_cuda() -> bool:
-    """Tell whether the CUDA driver has a device."""
-    return bool(cuda_devices())
-
-
-@functools.cache
-def cuda_devices() -> tuple[str, ...]:
-    """Return the names of the CUDA devices, asked of the driver itself."""
-    try:
-        driver = ctypes.CDLL('libcuda.so.1')
-    except OSError:
-        return ()
-    count = ctypes.c_int()
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return ()
-    names = []
-    for index in range(count.value):
-        device, name = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
-        driver.cuDeviceGet(ctypes.byref(device), index)
-        driver.cuDeviceGetName(name, _NAME_BYTES, device)
-        names.append(name.value.decode(errors='replace'))
-    return tuple(names)
-
-
 def device_name(device: str) -> str:
     """Return what a device is called; built engines belong to it."""
-    if device.startswith('cuda'):
-        index = int(device.partition(':')[2] or 0)
-        names = cuda_devices()
-        return names[index] if index < len(names) else 'no CUDA device'
-    return processor_name()
+    if not device.startswith('cuda'):
+        return processor_name()
+    found = _cuda_device(device)
+    return found.name if found is not None else 'no CUDA device'
+
+
+def capability(device: str) -> str:
+    """Return a device's compute capability, 8.7; kernels are made for it. CPUs have none."""
+    found = _cuda_device(device)
+    return '.'.join(map(str, found.capability)) if found is not None else 'none'
 
 
 def driver_version(device: str) -> str:
@@ -82,10 +59,18 @@ def driver_version(device: str) -> str:
     if not device.startswith('cuda'):
         return 'none'
     try:
-        text = Path('/proc/driver/nvidia/version').read_text(encoding='utf-8')
+        text = Path('/proc/driver/nvidia/version').read_text(encoding='utf-8').partition('\n')[0]
     except OSError:
-        return 'unknown'
-    return text.partition('\n')[0]
+        text = 'unknown'
+    return f'{text}; CUDA {driver_state().version}'
+
+
+def _cuda_device(device: str) -> CudaDevice | None:
+    if not device.startswith('cuda'):
+        return None
+    index = int(device.partition(':')[2] or 0)
+    devices = driver_state().devices
+    return devices[index] if index < len(devices) else None
 
 
 def processor_name() -> str:

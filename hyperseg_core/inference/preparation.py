@@ -13,6 +13,7 @@ from hyperseg_core.deploy.graph import build_graph
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.cache import CacheEntry
 from hyperseg_core.inference.cache import cache_key
+from hyperseg_core.inference.engine import CPU_ENGINES
 from hyperseg_core.inference.engine import Engine
 from hyperseg_core.inference.engine import EngineFiles
 from hyperseg_core.inference.engine import EngineName
@@ -20,7 +21,7 @@ from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import NoFiles
 from hyperseg_core.inference.engine import Task
 from hyperseg_core.inference.engine import is_installed
-from hyperseg_core.inference.engine import require
+from hyperseg_core.inference.engines import check_runs
 from hyperseg_core.inference.engines import graph_engine
 from hyperseg_core.inference.parity import Answers
 from hyperseg_core.inference.parity import answers_of
@@ -32,7 +33,7 @@ _logger = logging.getLogger(__name__)
 _REFERENCES: tuple[EngineName, ...] = ('torch', 'onnxruntime', 'openvino')
 """Whom to ask for answers that an old checkpoint lacks; PyTorch, which runs no graph, first."""
 _passed: set[tuple[str, EngineSpec]] = set()
-"""Checkpoints and float32 engines that gave the stored answers in this process."""
+"""Checkpoints and engines that gave the stored answers in this process."""
 
 
 def build_engine(
@@ -48,7 +49,7 @@ def build_engine(
 
 def prepare(task: Task, spec: EngineSpec) -> Engine:
     """Do what `build_engine` does for a task."""
-    require(spec.name)
+    check_runs(spec)
     content = _content(task, spec)
     with CacheEntry(cache_key(task, spec, content)) as entry:
         engine = _open(task, spec, content, entry)
@@ -58,7 +59,7 @@ def prepare(task: Task, spec: EngineSpec) -> Engine:
             except EngineError:
                 engine.close()
                 raise
-    if _is_own_size(task) and spec.precision == 'f32':
+    if _is_own_size(task):
         _passed.add((task.checkpoint.digest, spec))
     return engine
 
@@ -68,8 +69,9 @@ def _content(task: Task, spec: EngineSpec) -> bytes:
     if spec.name == 'torch':
         return task.checkpoint.digest.encode()
     graph = build_graph(
-        task.checkpoint, task.size, output_size=task.output_size, batch=task.batch, form=spec.form
-    )
+        task.checkpoint, task.size, output_size=task.output_size, batch=task.batch,
+        form=spec.form, precision=spec.graph_precision,
+    )  # fmt: skip
     return bytes(graph.SerializeToString(deterministic=True))
 
 
@@ -80,8 +82,11 @@ def _open(task: Task, spec: EngineSpec, content: bytes, files: EngineFiles) -> E
 
             return TorchEngine(task, spec)
         return graph_engine(spec.name)(content, spec, files)
-    except EngineError:
-        raise
+    except EngineError as err:
+        if str(spec) in str(err):
+            raise
+        msg = f'{spec} could not be built: {err}'
+        raise EngineError(msg, lost=err.lost) from err
     except Exception as err:  # engines raise classes of their own
         msg = f'{spec} could not be built: {err}.'
         raise EngineError(msg) from err
@@ -94,18 +99,34 @@ def _check(engine: Engine, task: Task, spec: EngineSpec) -> dict[str, Any]:
         EngineError: If it does not pass.
     """
     found = answers_of(engine, gate_images(task), task.batch)
-    if spec.precision != 'f32':
-        reference = EngineSpec(spec.name, 'cpu', 'f32')
-        return check_answers(found, _answers(task, reference), spec, str(reference))
+    for reference in _exact_engines(spec):
+        try:
+            expected = _answers(task, reference)
+        except EngineError as err:
+            _logger.info('%s cannot check %s: %s', reference, spec, err)
+            continue
+        return check_answers(found, expected, spec, str(reference))
     if _is_own_size(task):
-        expected, name = _known_answers(task, spec)
-        return check_answers(found, expected, spec, name)
+        known, name = _known_answers(task, spec)
+        return check_answers(found, known, spec, name)
     own = dataclasses.replace(
         task, batch=1, size=task.checkpoint.config.size, output_size=task.checkpoint.config.size
     )
     if (task.checkpoint.digest, spec) not in _passed:
         prepare(own, spec).close()
     return check_answers(found, None, spec, 'its own answers at the size of the stored frames')
+
+
+def _exact_engines(spec: EngineSpec) -> list[EngineSpec]:
+    """Return whom another precision than float32 is compared with, the best first.
+
+    On a CPU it is the same library; a GPU is compared with the fastest one, which is also what
+    takes over when the GPU is lost.
+    """
+    if spec.precision == 'f32':
+        return []
+    names = CPU_ENGINES if spec.is_cuda else (spec.name,)
+    return [EngineSpec(name, 'cpu', 'f32') for name in names if is_installed(name)]
 
 
 def _is_own_size(task: Task) -> bool:

@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Segmenter`: frames of any size in, ids and confidence out, on the best engine there is."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
-import threading
 from typing import overload
 import warnings
 
@@ -18,24 +16,21 @@ from numpy.typing import NDArray
 from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.errors import EngineError
 from hyperseg_core.errors import InputError
-from hyperseg_core.inference.engine import Engine
 from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine_pool import EnginePool
+from hyperseg_core.inference.engine_pool import Shapes
 from hyperseg_core.inference.machine import this_machine
-from hyperseg_core.inference.preparation import build_engine
 from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import cpu_candidates
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import Size
 from hyperseg_core.preprocessing import network_size
-from hyperseg_core.preprocessing import resize_frame
-from hyperseg_core.process_memory import return_freed_memory
 
 _logger = logging.getLogger(__name__)
 
 Frame = NDArray[np.uint8]
-_MAX_ENGINES = 6
 _MAX_OUTPUT_RATIO = 2.0
 """Frames with up to this many times the network's pixels get ids computed at their own size;
 larger ones get the network's, enlarged to the nearest."""
@@ -75,6 +70,8 @@ class Segmenter:
         *,
         confidence_threshold: float = 0.0,
         frame_size: Size | None = None,
+        fallback_ready: bool = False,
+        replaces_lost: bool = True,
     ) -> None:
         """Load the network, choose an engine and run it once.
 
@@ -87,6 +84,10 @@ class Segmenter:
                 (`hyperseg_core.preprocessing.network_size`).
             confidence_threshold: Pixels with a lower probability become 255, 0 to 1.
             frame_size: Size of the frames to come, to be ready for; None: the network's own.
+            fallback_ready: Whether a CPU engine is built beside one on a GPU, to take over at
+                once when that is lost.
+            replaces_lost: Whether the next engine goes on when one is lost; else the error says
+                `lost`.
 
         Raises:
             CheckpointError: If the checkpoint cannot be used.
@@ -102,15 +103,17 @@ class Segmenter:
         )
         self._size = size
         self.confidence_threshold = confidence_threshold
-        self._lock = threading.Lock()
-        """Held while an engine runs, and while the engines are changed."""
-        self._building = threading.Lock()
-        """Held while an engine is built; others run meanwhile."""
-        self._engines: OrderedDict[tuple[int, Size, Size], Engine] = OrderedDict()
-        self._candidates = candidates(engine, device, precision, this_machine())
-        self._is_open = True
+        machine = this_machine()
+        if machine.driver.is_broken and device != 'cpu':
+            _logger.error('The NVIDIA driver is broken: %s.', machine.driver.absence)
+        self._pool = EnginePool(
+            self._checkpoint,
+            candidates(engine, device, precision, machine),
+            cpu_candidates(machine) if fallback_ready else (),
+            replaces_lost=replaces_lost,
+        )
         self.prepare(frame_size or size or self._checkpoint.config.size)
-        chosen = self._candidates[0]
+        chosen = self._pool.candidate
         _logger.info('Segmenting on %s: %s.', chosen.spec, chosen.reason)
 
     @property
@@ -132,7 +135,17 @@ class Segmenter:
     @property
     def spec(self) -> EngineSpec:
         """The engine in use."""
-        return self._candidates[0].spec
+        return self._pool.candidate.spec
+
+    @property
+    def loss(self) -> str:
+        """Which engine was lost and why; '' where none was."""
+        return self._pool.loss
+
+    @property
+    def build_progress(self) -> str:
+        """What is being built, for people; '' while nothing is."""
+        return self._pool.progress.text
 
     @overload
     def __call__(self, images: Frame) -> Segmentation: ...
@@ -158,18 +171,13 @@ class Segmenter:
         return self._segment_all([as_rgb(image) for image in images])
 
     @property
-    def runs_batches(self) -> bool:
-        """Whether a list of frames runs at once; on a CPU that is no faster than one by one."""
-        return self.spec.device != 'cpu'
-
-    @property
     def size(self) -> Size | None:
         """The network's input size that was asked for [px]; None: it follows the frames."""
         return self._size
 
     def is_ready(self, image: Frame) -> bool:
         """Tell whether the engine for such a frame is there already."""
-        return (1, *self._sizes((image.shape[0], image.shape[1]))) in self._engines
+        return self._pool.is_ready(self._shapes((image.shape[0], image.shape[1])))
 
     def prepare(self, frame_size: Size) -> None:
         """Build the engine for frames of a size [px]; others run meanwhile.
@@ -177,49 +185,24 @@ class Segmenter:
         Raises:
             EngineError: If every engine failed.
         """
-        self._engine(1, *self._sizes(frame_size))
+        self._pool.prepare(self._shapes(frame_size))
 
     def close(self) -> None:
         """Release the engines; the segmenter cannot be called afterwards."""
-        with self._lock:
-            self._is_open = False
-            while self._engines:
-                self._engines.popitem()[1].close()
+        self._pool.close()
 
     def _segment_all(self, frames: list[Frame]) -> list[Segmentation]:
-        groups: dict[Size, list[int]] = {}
-        for index, frame in enumerate(frames):
-            groups.setdefault((frame.shape[0], frame.shape[1]), []).append(index)
-        results: dict[int, Segmentation] = {}
-        for frame_size, indices in groups.items():
-            step = len(indices) if self.runs_batches else 1
-            for start in range(0, len(indices), step):
-                chosen = indices[start : start + step]
-                found = self._run([frames[index] for index in chosen], frame_size)
-                results |= dict(zip(chosen, found, strict=True))
-        return [results[index] for index in range(len(frames))]
+        return [self._segment(frame) for frame in frames]
 
-    def _sizes(self, frame_size: Size) -> tuple[Size, Size]:
+    def _segment(self, frame: Frame) -> Segmentation:
+        frame_size = (frame.shape[0], frame.shape[1])
+        return self._finish(*self._pool.run(frame, self._shapes(frame_size)), frame_size)
+
+    def _shapes(self, frame_size: Size) -> Shapes:
         """Return the network's input size and the size of its ids for a frame size."""
         size = network_size(frame_size, self._checkpoint.config, self._size)
         ratio = frame_size[0] * frame_size[1] / (size[0] * size[1])
         return size, frame_size if ratio <= _MAX_OUTPUT_RATIO else size
-
-    def _run(self, frames: list[Frame], frame_size: Size) -> list[Segmentation]:
-        size, output_size = self._sizes(frame_size)
-        engine = self._engine(len(frames), size, output_size)
-        batch = np.stack([resize_frame(frame, size) for frame in frames])
-        try:
-            with self._lock:
-                self._check_open()
-                ids, confidence = engine.run(batch)
-        except (MemoryError, RuntimeError) as err:
-            msg = (
-                f'{self.spec} failed on {len(frames)} frame(s) at {size[0]} x {size[1]} px: '
-                f'{err}. If memory ran out, lower `size` or the number of cameras.'
-            )
-            raise EngineError(msg) from err
-        return [self._finish(*planes, frame_size) for planes in zip(ids, confidence, strict=True)]
 
     def _finish(self, ids: Frame, confidence: Frame, frame_size: Size) -> Segmentation:
         if ids.shape != frame_size:
@@ -231,55 +214,6 @@ class Segmenter:
             is_sure = confidence >= round(255 * self.confidence_threshold)
             ids = np.where(is_sure, ids, np.uint8(IGNORE_ID))
         return Segmentation(ids, confidence)
-
-    def _engine(self, batch: int, size: Size, output_size: Size) -> Engine:
-        """Return the engine of some shapes, built where it is not there."""
-        key = (batch, size, output_size)
-        engine = self._built(key)
-        if engine is not None:
-            return engine
-        with self._building:
-            engine = self._built(key)  # by another thread, meanwhile
-            if engine is not None:
-                return engine
-            engine = self._build(*key)
-            return_freed_memory()
-            with self._lock:
-                self._check_open()
-                self._engines[key] = engine
-                while len(self._engines) > _MAX_ENGINES:
-                    # Not closed: another thread may be about to run it.
-                    self._engines.popitem(last=False)
-        return engine
-
-    def _built(self, key: tuple[int, Size, Size]) -> Engine | None:
-        """Return an engine that is there, and count it as used."""
-        with self._lock:
-            self._check_open()
-            if key in self._engines:
-                self._engines.move_to_end(key)
-            return self._engines.get(key)
-
-    def _build(self, batch: int, size: Size, output_size: Size) -> Engine:
-        """Build on the best candidate; those that fail are left for good."""
-        while True:
-            spec = self._candidates[0].spec
-            try:
-                return build_engine(
-                    self._checkpoint, spec, batch=batch, size=size, output_size=output_size
-                )
-            except EngineError as err:
-                if len(self._candidates) == 1:
-                    raise
-                _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
-                with self._lock:
-                    del self._candidates[0]
-                    self._engines.clear()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            msg = 'The segmenter is closed; make a new one.'
-            raise EngineError(msg)
 
 
 def as_rgb(image: Frame) -> Frame:

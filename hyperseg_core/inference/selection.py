@@ -1,6 +1,10 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing an engine: TensorRT, then CUDA, then the fastest one for the CPU, and why."""
+"""Choosing an engine: TensorRT, then CUDA, then the fastest one for the CPU, and why.
+
+What is listed is installed for a device that is there; whether its libraries load is checked
+when it is tried (`engines.check_runs`), as loading them all takes seconds.
+"""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -12,7 +16,7 @@ from hyperseg_core.inference.engine import Precision
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.machine import this_machine as this_machine
 
-CHOICES = ('auto', 'tensorrt', *ENGINES)
+CHOICES = ('auto', *ENGINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,19 @@ def candidates(engine: str, device: str, precision: str, machine: Machine) -> li
         installed = ', '.join(machine.installed) or 'none; `pip install openvino`'
         msg = (
             f'No engine for engine={engine!r}, device={device!r}, precision={precision!r} here: '
-            f'installed: {installed}; CUDA is '
-            f'{"there" if machine.has_cuda else "not there"}. `hyperseg doctor` says more.'
+            f'installed: {installed}; CUDA: {_cuda(machine)}. `hyperseg doctor` says more.'
         )
         raise ConfigError(msg)
     return found
+
+
+def _cuda(machine: Machine) -> str:
+    return machine.driver.absence or ', '.join(item.name for item in machine.driver.devices)
+
+
+def cpu_candidates(machine: Machine) -> list[Candidate]:
+    """List the engines for the CPU, best first; none where none is installed."""
+    return _cpu_candidates('auto', 'auto', machine)
 
 
 def _precision(asked: str, default: Precision) -> Precision:
@@ -72,17 +84,18 @@ def _precision(asked: str, default: Precision) -> Precision:
 
 def _gpu_candidates(engine: str, device: str, precision: str, machine: Machine) -> list[Candidate]:
     half = _precision(precision, 'f16')
-    found = []
-    if engine in {'auto', 'tensorrt'} and 'TensorrtExecutionProvider' in machine.providers:
-        spec = EngineSpec('onnxruntime', device, half, use_tensorrt=True)
-        found.append(Candidate(spec, 'TensorRT is the fastest on NVIDIA GPUs'))
-    if engine in {'auto', 'onnxruntime'} and 'CUDAExecutionProvider' in machine.providers:
-        # ONNX Runtime's CUDA provider computes in the precision of the graph.
-        spec = EngineSpec('onnxruntime', device, 'f32')
-        found.append(Candidate(spec, 'ONNX Runtime has CUDA'))
-    if engine == 'torch' or (engine == 'auto' and 'torch' in machine.installed):
-        found.append(Candidate(EngineSpec('torch', device, half), 'torch is installed'))
-    return found
+    choices: tuple[tuple[EngineSpec, str], ...] = (
+        (EngineSpec('tensorrt', device, half), 'TensorRT is the fastest on NVIDIA GPUs'),
+        (EngineSpec('torch', device, half), 'torch replays a CUDA graph'),
+        (EngineSpec('onnxruntime', device, half), 'ONNX Runtime has CUDA'),
+    )
+    return [
+        Candidate(spec, reason)
+        for spec, reason in choices
+        # Graphs are written in float32 or float16.
+        if (half != 'bf16' or spec.name == 'torch')
+        and (engine == spec.name or (engine == 'auto' and spec.name in machine.installed))
+    ]
 
 
 def _cpu_candidates(engine: str, precision: str, machine: Machine) -> list[Candidate]:

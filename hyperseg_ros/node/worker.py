@@ -140,7 +140,7 @@ class Worker:
         return None
 
     def _next_cameras(self, segmenter: Segmenter) -> list[Camera]:
-        """Return the cameras whose frames are next: all at once, or the longest unserved.
+        """Return the camera whose frame is next: the longest unserved.
 
         On its turn a camera gives the newest frame of that moment, so a slow large camera cannot
         starve a small one.
@@ -150,9 +150,7 @@ class Worker:
             for camera in self.cameras
             if camera.source.is_waiting or self._can_resume(camera, segmenter)
         ]
-        if not waiting or segmenter.runs_batches:
-            return waiting
-        return [min(waiting, key=lambda camera: camera.served_s)]
+        return [min(waiting, key=lambda camera: camera.served_s)] if waiting else []
 
     def _can_resume(self, camera: Camera, segmenter: Segmenter) -> bool:
         frame = camera.held

@@ -1,11 +1,14 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime, on a CPU, CUDA or TensorRT.
+"""ONNX Runtime, on a CPU or CUDA.
 
 Options are plain data made by functions of their own, so that what a GPU would be told can be
 checked where there is none.
 """
 
+import contextlib
+import ctypes
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,13 @@ from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import require
 from hyperseg_core.inference.machine import cpu_threads
 
+_CUDA = 'CUDAExecutionProvider'
+_CUDA_LIBRARY = 'libonnxruntime_providers_cuda.so'
 _ERRORS_ONLY = 3
 """ONNX Runtime's log level: its warnings are about graphs, not about what users do."""
+_DEVICE_WORDS = ('CUDA', 'CUDNN', 'CUBLAS')
+_MEMORY_WORDS = ('out of memory', 'failed to allocate', 'bad_alloc')
+"""What errors of a device, and of its memory, have in their first line."""
 
 
 def import_onnxruntime() -> Any:
@@ -34,32 +42,45 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def onnxruntime_providers(
-    spec: EngineSpec, folder: Path | None
-) -> list[tuple[str, dict[str, Any]]]:
+def onnxruntime_providers(spec: EngineSpec) -> list[tuple[str, dict[str, Any]]]:
     """Return ONNX Runtime's execution providers and their options, best first."""
-    index = int(spec.device.partition(':')[2] or 0)
-    providers: list[tuple[str, dict[str, Any]]] = []
-    if spec.use_tensorrt:
-        options: dict[str, Any] = {
-            'device_id': index,
-            'trt_fp16_enable': spec.precision == 'f16',
-            'trt_engine_cache_enable': folder is not None,
-            'trt_timing_cache_enable': folder is not None,
+    providers: list[tuple[str, dict[str, Any]]] = [('CPUExecutionProvider', {})]
+    if spec.is_cuda:
+        options = {
+            'device_id': spec.cuda_index,
+            'cudnn_conv_algo_search': 'EXHAUSTIVE',
+            'use_tf32': int(spec.precision != 'f32'),
         }
-        if folder is not None:
-            options['trt_engine_cache_path'] = str(folder)
-            options['trt_timing_cache_path'] = str(folder)
-        providers.append(('TensorrtExecutionProvider', options))
-    if spec.device.startswith('cuda'):
-        providers.append(
-            (
-                'CUDAExecutionProvider',
-                {'device_id': index, 'cudnn_conv_algo_search': 'EXHAUSTIVE'},
-            )
-        )
-    providers.append(('CPUExecutionProvider', {}))
+        providers.insert(0, (_CUDA, options))
     return providers
+
+
+def check_runs(spec: EngineSpec) -> None:
+    """Check that the provider is there with all libraries that it needs: they are loaded.
+
+    Raises:
+        EngineError: If not, with what is missing.
+    """
+    onnxruntime = import_onnxruntime()
+    if not spec.is_cuda:
+        return
+    if _CUDA not in onnxruntime.get_available_providers():
+        msg = (
+            f'The installed ONNX Runtime has no {_CUDA}: `pip install onnxruntime-gpu` instead '
+            f'of onnxruntime, or use `device: cpu`.'
+        )
+        raise EngineError(msg)
+    if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21: CUDA and cuDNN as pip installs them
+        with contextlib.redirect_stdout(io.StringIO()):  # which it prints about
+            onnxruntime.preload_dlls()
+    try:
+        ctypes.CDLL(str(Path(onnxruntime.__file__).parent / 'capi' / _CUDA_LIBRARY))
+    except OSError as err:
+        msg = (
+            f"ONNX Runtime's {_CUDA} does not load: {err}. Install the CUDA and cuDNN that it was "
+            f"built for: `pip install 'onnxruntime-gpu[cuda,cudnn]'`."
+        )
+        raise EngineError(msg) from err
 
 
 class OnnxRuntimeEngine:
@@ -69,18 +90,11 @@ class OnnxRuntimeEngine:
         """Load a serialised graph.
 
         Raises:
-            EngineError: If the provider is not part of the installed ONNX Runtime.
+            EngineError: If the provider does not start.
         """
         onnxruntime = import_onnxruntime()
-        folder = files.folder if spec.use_tensorrt else None
-        providers = onnxruntime_providers(spec, folder)
+        providers = onnxruntime_providers(spec)
         wanted = providers[0][0]
-        if wanted not in onnxruntime.get_available_providers():
-            msg = (
-                f'The installed ONNX Runtime has no {wanted}: `pip install onnxruntime-gpu` '
-                f'instead of onnxruntime, or use `device: cpu`.'
-            )
-            raise EngineError(msg)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cpu_threads()
         options.log_severity_level = _ERRORS_ONLY
@@ -98,20 +112,31 @@ class OnnxRuntimeEngine:
             raise EngineError(msg)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._on_gpu = spec.device.startswith('cuda')
+        self._on_gpu = spec.is_cuda
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
+        try:
+            ids, confidence = self._run(frames)
+        except Exception as err:  # it raises classes of its own
+            text = str(err).partition('\n')[0]
+            is_device = self._on_gpu and any(word in text for word in _DEVICE_WORDS)
+            is_memory = any(word in text.lower() for word in _MEMORY_WORDS)
+            msg = f'ONNX Runtime failed: {text}'
+            raise EngineError(msg, lost=is_device and not is_memory) from err
+        return ids, confidence
+
+    def _run(self, frames: Bytes) -> list[Bytes]:
         if not self._on_gpu:
-            ids, confidence = self._session.run(None, {self._input: frames})
-            return ids, confidence
+            found: list[Bytes] = self._session.run(None, {self._input: frames})
+            return found
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._input, frames)
         for output in self._outputs:
             binding.bind_output(output)
         self._session.run_with_iobinding(binding)
-        ids, confidence = binding.copy_outputs_to_cpu()
-        return ids, confidence
+        found = binding.copy_outputs_to_cpu()
+        return found
 
     def close(self) -> None:
         """Release the session."""

@@ -41,6 +41,15 @@ def openvino_options(spec: EngineSpec) -> dict[str, Any]:
     return options
 
 
+def check_runs(spec: EngineSpec) -> None:
+    """Check that OpenVINO loads.
+
+    Raises:
+        EngineError: If it is not installed.
+    """
+    import_openvino()
+
+
 class OpenVinoEngine:
     """Compiles a graph, or takes what it compiled before."""
 

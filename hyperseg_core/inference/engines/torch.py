@@ -13,6 +13,21 @@ from hyperseg_core.inference.engines.torch_network import DTYPES
 from hyperseg_core.inference.engines.torch_network import FrameSegmentation
 
 
+def check_runs(spec: EngineSpec) -> None:
+    """Check that PyTorch reaches the device.
+
+    Raises:
+        EngineError: If not, with what it says.
+    """
+    if spec.is_cuda and not torch.cuda.is_available():
+        built_for = f'is built for CUDA {torch.version.cuda}' if torch.version.cuda else 'has none'
+        msg = (
+            f'Device {spec.device!r} asks for CUDA, but torch sees none; use `device: cpu`. '
+            f'torch {torch.__version__} {built_for}.'
+        )
+        raise EngineError(msg)
+
+
 class TorchEngine:
     """PyTorch, channels last."""
 
@@ -20,12 +35,9 @@ class TorchEngine:
         """Move the network to its device.
 
         Raises:
-            EngineError: If the device is CUDA and there is none, or it cannot hold the network.
+            EngineError: If the device fails, or cannot hold the network.
         """
         device = torch.device(spec.device)
-        if device.type == 'cuda' and not torch.cuda.is_available():
-            msg = f'Device {spec.device!r} asks for CUDA, but torch sees none; use `device: cpu`.'
-            raise EngineError(msg)
         checkpoint = task.checkpoint
         network = FrameSegmentation(
             checkpoint.model, len(checkpoint.label_set), task.size, task.output_size,

@@ -164,23 +164,6 @@ def test_exported_graph_agrees_with_torch(small_checkpoint: Path) -> None:
     assert (labels == expected).mean() >= 0.999
 
 
-@pytest.mark.parametrize('precision', ['f32', 'f16'])
-@pytest.mark.parametrize('output', [None, (127, 255)])
-def test_tensorrt_parses_and_builds_it(precision: str, output: tuple[int, int] | None) -> None:
-    # TensorRT for RTX builds without a GPU; its libraries must be on LD_LIBRARY_PATH.
-    trt = pytest.importorskip('tensorrt_rtx_bindings', exc_type=ImportError)
-    model = build_graph(
-        load_checkpoint('fast'), SIZE, output_size=output, form='tensorrt', precision=precision
-    )
-    logger = trt.Logger(trt.Logger.WARNING)
-    builder = trt.Builder(logger)
-    flag = int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(1 << flag)
-    parser = trt.OnnxParser(network, logger)
-    assert parser.parse(model.SerializeToString()), parser.get_error(0)
-    assert builder.build_serialized_network(network, builder.create_builder_config()) is not None
-
-
 def test_trained_network_in_float16_sees_what_it_sees_in_float32() -> None:
     from graph_runner import run_model
 

@@ -1,14 +1,18 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from hyperseg_core import ConfigError
 from hyperseg_core import Segmenter
+from hyperseg_core.inference.cuda_driver import CudaDevice
+from hyperseg_core.inference.cuda_driver import DriverState
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engines.onnxruntime import onnxruntime_providers
 from hyperseg_core.inference.engines.openvino import openvino_options
+from hyperseg_core.inference.engines.tensorrt_builder import builder_options
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.selection import candidates
 
@@ -30,33 +34,58 @@ def test_impossible_choices_are_explained(
 
 
 GPU = Machine(
-    has_cuda=True,
+    driver=DriverState((CudaDevice('Fake GPU', (8, 7)),), '13.0'),
     has_bf16=False,
-    providers=('TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider'),
-    installed=('torch', 'onnxruntime', 'openvino'),
+    installed=('tensorrt', 'torch', 'onnxruntime', 'openvino'),
+)
+BARE = Machine(
+    driver=DriverState(absence='no NVIDIA driver'), has_bf16=False, installed=('torch',)
 )
 
 
+def order(*asked: str, machine: Machine = GPU) -> list[str]:
+    return [str(candidate.spec) for candidate in candidates(*asked, machine)]
+
+
 def test_auto_takes_tensorrt_then_cuda_then_the_fastest_on_the_cpu() -> None:
-    order = [str(candidate.spec) for candidate in candidates('auto', 'auto', 'auto', GPU)]
-    assert order == [
-        'tensorrt (onnxruntime) on cuda, f16', 'onnxruntime on cuda, f32', 'torch on cuda, f16',
+    assert order('auto', 'auto', 'auto') == [
+        'tensorrt on cuda, f16', 'torch on cuda, f16', 'onnxruntime on cuda, f16',
         'openvino on cpu, f32', 'onnxruntime on cpu, f32', 'torch on cpu, f32',
     ]  # fmt: skip
-    bare = Machine(has_cuda=False, has_bf16=False, providers=(), installed=('torch',))
-    assert [c.spec.name for c in candidates('auto', 'auto', 'auto', bare)] == ['torch']
+    assert order('auto', 'auto', 'auto', machine=BARE) == ['torch on cpu, f32']
 
 
-def test_options_for_a_gpu_are_right_without_one(tmp_path: Path) -> None:
-    spec = EngineSpec('onnxruntime', 'cuda:1', 'f16', use_tensorrt=True)
-    providers = onnxruntime_providers(spec, tmp_path)
-    assert [name for name, _ in providers] == list(GPU.providers)
-    options = providers[0][1]
-    assert options['device_id'] == 1
-    assert options['trt_fp16_enable'] is True
-    assert options['trt_engine_cache_path'] == options['trt_timing_cache_path'] == str(tmp_path)
-    assert spec.form == 'tensorrt'
+def test_what_is_asked_for_is_taken_alone() -> None:
+    assert order('tensorrt', 'auto', 'f32') == ['tensorrt on cuda, f32']
+    assert order('torch', 'cuda:1', 'bf16') == ['torch on cuda:1, bf16']
+    assert order('onnxruntime', 'auto', 'auto') == [
+        'onnxruntime on cuda, f16', 'onnxruntime on cpu, f32',
+    ]  # fmt: skip
+    # Graphs are written in float32 or float16.
+    assert order('auto', 'cuda', 'bf16') == ['torch on cuda, bf16']
+
+
+def test_refusal_of_a_choice_says_what_the_driver_said() -> None:
+    broken = dataclasses.replace(BARE, driver=DriverState(absence='cuInit failed', is_broken=True))
+    with pytest.raises(ConfigError, match=r"engine='tensorrt'.*CUDA: cuInit failed"):
+        candidates('tensorrt', 'auto', 'auto', broken)
+
+
+def test_options_for_a_gpu_are_right_without_one() -> None:
+    spec = EngineSpec('onnxruntime', 'cuda:1', 'f16')
+    providers = onnxruntime_providers(spec)
+    assert [name for name, _ in providers] == ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    assert providers[0][1] == {
+        'device_id': 1, 'cudnn_conv_algo_search': 'EXHAUSTIVE', 'use_tf32': 1,
+    }  # fmt: skip
+    exact = EngineSpec('onnxruntime', 'cuda', 'f32')
+    assert onnxruntime_providers(exact)[0][1]['use_tf32'] == 0
+    assert (spec.form, spec.graph_precision) == ('tensorrt', 'f16')
+    assert builder_options(EngineSpec('tensorrt', 'cuda', 'f16')).allows_tf32
+    assert not builder_options(EngineSpec('tensorrt', 'cuda', 'f32')).allows_tf32
     assert openvino_options(EngineSpec('openvino', 'gpu', 'f16')) == {
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_PRECISION_HINT': 'f16',
     }
+    # OpenVINO is told of the precision beside a graph in float32.
+    assert EngineSpec('openvino', 'gpu', 'f16').graph_precision == 'f32'

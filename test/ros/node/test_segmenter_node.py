@@ -26,7 +26,6 @@ class NoSegmenter:
     """Stands for an engine that is never asked."""
 
     spec = 'none'
-    runs_batches = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         pass
