@@ -1,0 +1,238 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An engine that fails or is lost at run time, with stand-ins for TensorRT and the driver."""
+
+from pathlib import Path
+import time
+from typing import Any
+
+from fake_gpu import ILLEGAL_ADDRESS
+from fake_gpu import OUT_OF_MEMORY
+from fake_gpu import FakeDriver
+from fake_gpu import FakeTensorRt
+import numpy as np
+import pytest
+
+from hyperseg_core import EngineError
+from hyperseg_core import Segmenter
+from hyperseg_core import load_checkpoint
+from hyperseg_core.drive import DriveScene
+from hyperseg_core.inference import cuda_driver
+from hyperseg_core.inference import engine_pool
+from hyperseg_core.inference import preparation
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine_pool import EnginePool
+from hyperseg_core.inference.selection import Candidate
+
+SIZE = (256, 384)
+
+
+@pytest.fixture(autouse=True)
+def _only_openvino_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('openvino')
+
+
+@pytest.fixture
+def frame() -> np.ndarray:
+    return DriveScene(3, height=SIZE[0], width=SIZE[1]).frame(1.0).image
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError('built although it should have been ready')
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == 'ERROR']
+
+
+def test_lost_device_is_replaced_by_the_engine_that_stands_by(
+    trt: FakeTensorRt,
+    driver: FakeDriver,
+    frame: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    segmenter = Segmenter('fast', fallback_ready=True)
+    before = segmenter(frame)
+    assert segmenter.spec.name == 'tensorrt'
+    assert segmenter.loss == ''
+    monkeypatch.setattr(engine_pool, 'build_engine', refuse)
+    driver.codes['cuStreamSynchronize'] = ILLEGAL_ADDRESS
+    start_s = time.monotonic()
+    after = segmenter(frame)
+    assert time.monotonic() - start_s < 5
+    assert str(segmenter.spec) == 'openvino on cpu, f32'
+    assert (after.class_ids == before.class_ids).mean() >= 0.998
+    assert segmenter.is_ready(frame)
+    segmenter(frame)
+    assert errors(caplog) == [f'{segmenter.loss} openvino on cpu, f32 goes on.']
+    assert 'tensorrt on cuda, f16 was lost' in segmenter.loss
+    assert 'CUDA_ERROR_ILLEGAL_ADDRESS (700)' in segmenter.loss
+
+
+def test_lost_device_is_replaced_in_time_where_nothing_stands_by(
+    trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
+) -> None:
+    segmenter = Segmenter('fast')
+    driver.codes['cuStreamSynchronize'] = ILLEGAL_ADDRESS
+    start_s = time.monotonic()
+    segmenter(frame)
+    assert time.monotonic() - start_s < 20  # a busy machine; docs/performance.md says how long
+    # torch on cuda is not even tried.
+    assert segmenter.spec.device == 'cpu'
+
+
+def test_engine_that_was_asked_for_alone_has_a_fallback_only_if_asked(
+    trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
+) -> None:
+    alone, guarded = (
+        Segmenter('fast', 'tensorrt', 'cuda', fallback_ready=ready) for ready in (False, True)
+    )
+    driver.codes['cuStreamSynchronize'] = ILLEGAL_ADDRESS
+    with pytest.raises(EngineError, match='ILLEGAL_ADDRESS') as caught:
+        alone(frame)
+    assert caught.value.lost
+    guarded(frame)
+    assert guarded.spec.device == 'cpu'
+
+
+def test_loss_reaches_who_does_not_want_another_engine(
+    trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
+) -> None:
+    segmenter = Segmenter('fast', fallback_ready=True, replaces_lost=False)
+    driver.codes['cuStreamSynchronize'] = ILLEGAL_ADDRESS
+    with pytest.raises(EngineError) as caught:
+        segmenter(frame)
+    assert caught.value.lost
+    assert segmenter.spec.name == 'tensorrt'
+
+
+def run_out(trt: FakeTensorRt, driver: FakeDriver, *, is_on: bool) -> None:
+    driver.codes = {'cuStreamSynchronize': OUT_OF_MEMORY} if is_on else {}
+
+
+def yield_nan(trt: FakeTensorRt, driver: FakeDriver, *, is_on: bool) -> None:
+    trt.spoils = {'nan'} if is_on else set()
+
+
+def not_run(trt: FakeTensorRt, driver: FakeDriver, *, is_on: bool) -> None:
+    trt.spoils = {'run'} if is_on else set()
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'match'),
+    [
+        (run_out, 'GPU is out of memory'),
+        (yield_nan, f'computes no probability for {SIZE[0] * SIZE[1]} pixels'),
+        (not_run, 'TensorRT does not run'),
+    ],
+)
+def test_one_failure_is_one_frame_three_in_a_row_are_a_loss(
+    spoil: Any, match: str, trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
+) -> None:
+    segmenter = Segmenter('fast', fallback_ready=True)
+    for _ in range(2):
+        spoil(trt, driver, is_on=True)
+        for _ in range(2):
+            with pytest.raises(EngineError, match=match) as caught:
+                segmenter(frame)
+            assert not caught.value.lost
+        spoil(trt, driver, is_on=False)
+        segmenter(frame)
+        assert segmenter.spec.name == 'tensorrt'
+    spoil(trt, driver, is_on=True)
+    for _ in range(2):
+        with pytest.raises(EngineError, match=match):
+            segmenter(frame)
+    segmenter(frame)
+    assert segmenter.spec.device == 'cpu'
+
+
+def test_broken_driver_is_an_error_and_the_cpu_goes_on(
+    driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.codes['cuInit'] = 803
+    segmenter = Segmenter('fast')
+    assert segmenter.spec.device == 'cpu'
+    assert errors(caplog) == [
+        'The NVIDIA driver is broken: CUDA driver: cuInit failed with '
+        'CUDA_ERROR_SYSTEM_DRIVER_MISMATCH (803).'
+    ]
+
+
+def test_no_device_is_no_error(driver: FakeDriver, caplog: pytest.LogCaptureFixture) -> None:
+    driver.codes['cuInit'] = 100
+    assert Segmenter('fast').spec.device == 'cpu'
+    assert not errors(caplog)
+    assert cuda_driver.driver_state().absence == 'the driver sees no device'
+
+
+def test_candidate_that_cannot_run_is_refused_once_and_no_graph_is_written_for_it(
+    trt: FakeTensorRt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trt.__version__ = '8.6.1'
+    forms = []
+    written = preparation.build_graph
+    monkeypatch.setattr(
+        preparation, 'build_graph', lambda *a, **k: (forms.append(k['form']), written(*a, **k))[1]
+    )
+    segmenter = Segmenter('fast')
+    segmenter.prepare((360, 480))
+    assert 'tensorrt' not in forms
+    assert caplog.text.count('TensorRT 8.6.1 is installed, but 10.3 or later is needed') == 1
+    assert segmenter.spec.device == 'cpu'
+
+
+def test_cameras_of_one_size_share_an_engine_whatever_comes_at_once(
+    trt: FakeTensorRt, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    segmenter = Segmenter('fast', frame_size=SIZE)
+    for count in (1, 3, 2, 5):
+        assert segmenter.is_ready(frame)
+        assert len(segmenter([frame] * count)) == count
+    assert trt.num_builds == 1
+
+
+def test_any_error_of_an_engine_is_an_engine_error(
+    frame: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(Exception):  # noqa: N818
+        """Libraries raise classes of their own."""
+
+    class Engine:
+        def run(self, frames: np.ndarray) -> None:
+            raise Odd('no reason')
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(engine_pool, 'build_engine', lambda *_, **__: Engine())
+    spec = EngineSpec('openvino', 'cpu', 'f32')
+    pool = EnginePool(load_checkpoint('fast'), [Candidate(spec, '')], [], replaces_lost=True)
+    for is_lost in (False, False, True):
+        with pytest.raises(EngineError, match='no reason') as caught:
+            pool.run(frame, (SIZE, SIZE))
+        assert caught.value.lost == is_lost
+    monkeypatch.setattr(Engine, 'run', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(frame, (SIZE, SIZE))
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_progress_of_a_build_is_there_while_it_lasts(
+    trt: FakeTensorRt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    seen = []
+    segmenter = Segmenter('fast')
+    report = segmenter._pool.progress.report
+    monkeypatch.setattr(
+        segmenter._pool.progress, 'report', lambda text: (report(text), seen.append(text))
+    )
+    segmenter.prepare((300, 400))
+    assert seen == ['TensorRT builds an engine: Building engine, 50%.', '']
+    assert segmenter.build_progress == ''
