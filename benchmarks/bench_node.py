@@ -57,6 +57,7 @@ def run_fixed_node(delay_s: float, arguments: list[str]) -> None:
     class FixedTime:
         spec = f'fixed {1000 * delay_s:.0f} ms'
         confidence_threshold = 0.0
+        loss = ''
 
         def __init__(self, checkpoint: Any) -> None:
             self.checkpoint, self.label_set = checkpoint, checkpoint.label_set

@@ -47,6 +47,7 @@ class EnginePool:
         fallbacks: Sequence[Candidate],
         *,
         replaces_lost: bool,
+        progress: BuildProgress,
     ) -> None:
         """Take what there is to choose from; nothing is built yet.
 
@@ -55,6 +56,7 @@ class EnginePool:
             candidates: Engines to try, best first.
             fallbacks: CPU engines, one of which is kept ready for a loss of the first.
             replaces_lost: Whether the next engine goes on when one is lost.
+            progress: Told how far engines are that are being built.
         """
         self._checkpoint = checkpoint
         self._candidates, self._fallbacks = list(candidates), list(fallbacks)
@@ -66,7 +68,7 @@ class EnginePool:
         self._engines: OrderedDict[tuple[EngineSpec, Shapes], Engine] = OrderedDict()
         self._num_failures = 0
         self._is_open = True
-        self.progress = BuildProgress()
+        self._progress = progress
         self.loss = ''
         """Which engine was lost and why; '' where none was."""
 
@@ -165,21 +167,27 @@ class EnginePool:
                 return spec, self._build_on(spec, shapes)
             except EngineError as err:
                 self._check_open()
-                if len(self._candidates) == 1:
+                if err.lost and self._engines:  # it ran before
+                    self._replace(spec, err)
+                    continue
+                gone = {item.spec for item in self._candidates if item.spec.device == spec.device}
+                gone = gone if err.lost else {spec}
+                left = [item for item in self._candidates if item.spec not in gone]
+                if not left:
                     raise
-                _logger.warning('%s Falling back to %s.', err, self._candidates[1].spec)
+                _logger.warning('%s Falling back to %s.', err, left[0].spec)
                 with self._running:
-                    self._forget({spec})
+                    self._forget(gone)
 
     def _build_on(self, spec: EngineSpec, shapes: Shapes) -> Engine:
         size, output_size = shapes
         try:
-            with reported_to(self.progress.report):
+            with reported_to(self._progress.report):
                 engine = build_engine(
                     self._checkpoint, spec, batch=1, size=size, output_size=output_size
                 )
         finally:
-            self.progress.report('')
+            self._progress.report('')
         return_freed_memory()
         with self._running:
             self._check_open()

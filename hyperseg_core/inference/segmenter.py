@@ -21,6 +21,7 @@ from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine_pool import EnginePool
 from hyperseg_core.inference.engine_pool import Shapes
 from hyperseg_core.inference.machine import this_machine
+from hyperseg_core.inference.progress import BuildProgress
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import cpu_candidates
 from hyperseg_core.labels import IGNORE_ID
@@ -72,6 +73,7 @@ class Segmenter:
         frame_size: Size | None = None,
         fallback_ready: bool = False,
         replaces_lost: bool = True,
+        progress: BuildProgress | None = None,
     ) -> None:
         """Load the network, choose an engine and run it once.
 
@@ -88,6 +90,7 @@ class Segmenter:
                 once when that is lost.
             replaces_lost: Whether the next engine goes on when one is lost; else the error says
                 `lost`.
+            progress: Told how far engines are that are being built; None: only the log is.
 
         Raises:
             CheckpointError: If the checkpoint cannot be used.
@@ -111,6 +114,7 @@ class Segmenter:
             candidates(engine, device, precision, machine),
             cpu_candidates(machine) if fallback_ready else (),
             replaces_lost=replaces_lost,
+            progress=progress or BuildProgress(),
         )
         self.prepare(frame_size or size or self._checkpoint.config.size)
         chosen = self._pool.candidate
@@ -141,11 +145,6 @@ class Segmenter:
     def loss(self) -> str:
         """Which engine was lost and why; '' where none was."""
         return self._pool.loss
-
-    @property
-    def build_progress(self) -> str:
-        """What is being built, for people; '' while nothing is."""
-        return self._pool.progress.text
 
     @overload
     def __call__(self, images: Frame) -> Segmentation: ...

@@ -70,6 +70,13 @@ class NodeParameters:
     precision: str = _parameter(
         'auto', 'Precision of the arithmetic.', choices=('auto', 'f32', 'bf16', 'f16')
     )
+    fallback_ready: bool = _parameter(
+        True, 'Keep a CPU engine ready beside one on a GPU, to go on when that is lost.'
+    )
+    on_engine_loss: str = _parameter(
+        'next', 'Go on with the next engine, or exit to be started anew by launch.',
+        choices=('next', 'exit'),
+    )  # fmt: skip
     size: tuple[int, ...] = _parameter(
         (), 'Network input height and width, multiples of 64; empty: by frame.', unit='px'
     )

@@ -17,6 +17,7 @@ from hyperseg_core.checkpoint import Checkpoint
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.machine import this_machine
+from hyperseg_core.inference.progress import BuildProgress
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.inference.selection import candidates
 from hyperseg_ros.node.camera import Camera
@@ -24,6 +25,7 @@ from hyperseg_ros.node.camera import create_camera
 from hyperseg_ros.node.declaration import check_change
 from hyperseg_ros.node.declaration import declare_parameters
 from hyperseg_ros.node.declaration import read_parameters
+from hyperseg_ros.node.engine_status import engine_status
 from hyperseg_ros.node.parameters import SPECS
 from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.parameters import changed
@@ -31,7 +33,9 @@ from hyperseg_ros.node.stream_status import failed_status
 from hyperseg_ros.node.worker import Worker
 from hyperseg_ros.process.manager_bond import ManagerBond
 from hyperseg_ros.process.manager_bond import check_bonding
+from hyperseg_ros.process.running import EndOfProcess
 from hyperseg_ros.process.running import run_node
+from hyperseg_ros.process.status import ENGINE_LOST
 
 _STOP_S = 1.5
 _SERVICE_S = 0.05
@@ -50,6 +54,7 @@ class SegmenterNode(LifecycleNode):
         self._bond: ManagerBond | None = None
         self._is_active = False
         self._failure = ''
+        self._progress = BuildProgress()
         self._wrong_parameters = declare_parameters(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -193,6 +198,8 @@ class SegmenterNode(LifecycleNode):
         return Segmenter(
             self._checkpoint, parameters.engine, parameters.device, parameters.precision,
             parameters.network_size, confidence_threshold=parameters.confidence_threshold,
+            fallback_ready=parameters.fallback_ready and parameters.on_engine_loss == 'next',
+            replaces_lost=parameters.on_engine_loss == 'next', progress=self._progress,
         )  # fmt: skip
 
     def _on_set_parameters(self, changes: list[Parameter]) -> Any:
@@ -221,8 +228,14 @@ class SegmenterNode(LifecycleNode):
                     camera.output.publish_label_info(self._settings.confidence_threshold)
         elif self._failure:
             message.status.append(failed_status(self, 'segmenter', self._failure))
+        if worker is not None:
+            message.status.append(
+                engine_status(self, worker, self._progress, is_cpu=self._settings.device == 'cpu')
+            )
         if message.status:
             self._diagnostics.publish(message)
+        if worker is not None and worker.is_lost:
+            raise EndOfProcess(ENGINE_LOST)
         if worker is not None and worker.failure:
             self._failure = f'The engine failed: {worker.failure}'
             if self._is_active:

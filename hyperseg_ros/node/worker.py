@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.segmenter import Segmentation
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.preprocessing import network_size
@@ -54,6 +55,8 @@ class Worker:
         self._is_starting = True
         self.failure = ''
         """What ended the thread; '' while it runs."""
+        self.is_lost = False
+        """Whether that was an engine that no other one replaces."""
         self.cameras = create_cameras(self._wake.set)
         self._thread = threading.Thread(target=self._run, name='segmenter-worker', daemon=True)
         self._thread.start()
@@ -63,6 +66,12 @@ class Worker:
         """The engine in use, for people."""
         segmenter = self._segmenter  # the thread lets go of it when it ends
         return str(segmenter.spec) if segmenter is not None else 'none yet'
+
+    @property
+    def loss(self) -> str:
+        """Which engine was lost and replaced, and why; '' where none was."""
+        segmenter = self._segmenter
+        return segmenter.loss if segmenter is not None else ''
 
     @property
     def is_building(self) -> bool:
@@ -91,6 +100,9 @@ class Worker:
         except Exception as error:  # a dead worker that says nothing looks like a silent camera
             if not self._is_stopped:
                 self.failure = str(error) or type(error).__name__
+                # One that never ran is no loss: it would be none the next time either.
+                is_lost = isinstance(error, EngineError) and error.lost
+                self.is_lost = is_lost and not self._is_starting
                 self._logger.error(f'Segmentation stopped: {self.failure}')
         finally:
             self._is_starting = False
@@ -198,6 +210,8 @@ class Worker:
             problem = str(error) or type(error).__name__
             for camera, _, _ in work:
                 camera.health.frame_dropped('engine failed', problem)
+            if isinstance(error, EngineError) and error.lost:
+                raise
             self._logger.error(f'{problem}', throttle_duration_sec=5.0)
             return
         elapsed_s = time.monotonic() - start_s

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from hyperseg_core.process_memory import keep_message_memory
+from hyperseg_ros.process.core_log import log_to
 from hyperseg_ros.process.leaving import end_process
 from hyperseg_ros.process.leaving import leave_graph
 
@@ -25,6 +26,15 @@ _SIGNAL_S = 0.25
 """How often the executor looks up from its wait for messages, which signals do not end."""
 _PAUSE_S = 0.005
 """After an error, so that one that comes again and again leaves the machine some time."""
+
+
+class EndOfProcess(Exception):  # noqa: N818
+    """Raised in a callback of a node to end its process, with everything released."""
+
+    def __init__(self, status: int) -> None:
+        """Take the exit status (`hyperseg_ros.process.status`)."""
+        super().__init__(f'The process ends with status {status}.')
+        self.status = status
 
 
 def stop_on_signals() -> threading.Event:
@@ -54,12 +64,16 @@ def run_node(
     keep_message_memory()
     stop = stop_on_signals()
     node = None
+    status = 0
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = create()
+        log_to(node.get_logger())
         _spin(node, stop)
     except ExternalShutdownException:
         pass
+    except EndOfProcess as end:
+        status = end.status
     except Exception as error:  # of arguments that ROS refuses: one line, not a traceback
         print(f'Cannot run: {" ".join(str(error).split())}', file=sys.stderr)  # noqa: T201
         rclpy.try_shutdown()
@@ -69,8 +83,8 @@ def run_node(
     else:
         if release is not None:
             release(node)
-        leave_graph(node)
-    end_process()
+        leave_graph(node, status=status)
+    end_process(status)
 
 
 def _spin(node: Node, stop: threading.Event) -> None:
@@ -82,7 +96,7 @@ def _spin(node: Node, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             executor.spin_once()
-        except ExternalShutdownException:
+        except (ExternalShutdownException, EndOfProcess):
             raise
         except Exception as error:  # e.g. a frame_id that is no UTF-8, which rclpy cannot read
             if not rclpy.ok():

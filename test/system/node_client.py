@@ -100,6 +100,7 @@ def node_process(
     *arguments: str,
     module: str = 'node.segmenter_node',
     variables: Mapping[str, str] | None = None,
+    status: int = 0,
 ) -> Any:
     """Run the node, or a script, in a process of its own, on the quick engine."""
     role = ['-m', f'hyperseg_ros.{module}'] if '/' not in module else [module]
@@ -122,4 +123,4 @@ def node_process(
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
-        assert child.returncode == 0, log.read_text(errors='replace')
+        assert child.returncode == status, log.read_text(errors='replace')

@@ -22,6 +22,7 @@ from hyperseg_core.inference import engine_pool
 from hyperseg_core.inference import preparation
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine_pool import EnginePool
+from hyperseg_core.inference.progress import BuildProgress
 from hyperseg_core.inference.selection import Candidate
 
 SIZE = (256, 384)
@@ -209,7 +210,10 @@ def test_any_error_of_an_engine_is_an_engine_error(
 
     monkeypatch.setattr(engine_pool, 'build_engine', lambda *_, **__: Engine())
     spec = EngineSpec('openvino', 'cpu', 'f32')
-    pool = EnginePool(load_checkpoint('fast'), [Candidate(spec, '')], [], replaces_lost=True)
+    pool = EnginePool(
+        load_checkpoint('fast'), [Candidate(spec, '')], [], replaces_lost=True,
+        progress=BuildProgress(),
+    )  # fmt: skip
     for is_lost in (False, False, True):
         with pytest.raises(EngineError, match='no reason') as caught:
             pool.run(frame, (SIZE, SIZE))
@@ -224,15 +228,19 @@ def interrupt(*_: Any) -> None:
 
 
 def test_progress_of_a_build_is_there_while_it_lasts(
-    trt: FakeTensorRt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    trt: FakeTensorRt,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    seen = []
-    segmenter = Segmenter('fast')
-    report = segmenter._pool.progress.report
-    monkeypatch.setattr(
-        segmenter._pool.progress, 'report', lambda text: (report(text), seen.append(text))
-    )
-    segmenter.prepare((300, 400))
-    assert seen == ['TensorRT builds an engine: Building engine, 50%.', '']
-    assert segmenter.build_progress == ''
+    caplog.set_level('INFO')
+    seen: list[str] = []
+    progress = BuildProgress()
+    report = progress.report
+    monkeypatch.setattr(progress, 'report', lambda text: (report(text), seen.append(text)))
+    Segmenter('fast', progress=progress)
+    told = 'TensorRT builds an engine: Building engine, 50%.'
+    assert seen[0] == told
+    assert seen[-1] == progress.text == ''
+    assert caplog.text.count(told) == 1

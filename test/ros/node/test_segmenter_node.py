@@ -26,6 +26,7 @@ class NoSegmenter:
     """Stands for an engine that is never asked."""
 
     spec = 'none'
+    loss = ''
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         pass
