@@ -3,17 +3,23 @@
 """One camera: ros2 launch hyperseg_ros segmenter.launch.py image:=/camera/image_raw."""
 
 import os
+from typing import Any
 
 from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import OpaqueFunction
+from launch.actions import TimerAction
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 import yaml
 
+from hyperseg_ros.process.status import ENGINE_LOST
+
+_RESPAWN_S = 1.0
 _FROM_FILE = '; empty: as in params_file.'
 _CHOSEN = (
     'FASTDDS_BUILTIN_TRANSPORTS',
@@ -25,30 +31,40 @@ _CHOSEN = (
 
 def create_node(context: LaunchContext) -> list[LifecycleNode]:
     """Create the node; only arguments that were given override the parameter file."""
+
+    def given(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
     names = ('checkpoint', 'engine', 'autostart', 'bond', 'cameras')
-    given = {name: LaunchConfiguration(name).perform(context) for name in names}
-    overrides = {name: yaml.safe_load(value) for name, value in given.items() if value}
-    remappings = [
-        (name, topic)
-        for name in ('image', 'camera_info')
-        if (topic := LaunchConfiguration(name).perform(context))
-    ]
-    return [
-        LifecycleNode(
-            package='hyperseg_ros',
-            executable='segmenter',
-            name='segmenter',
-            namespace=LaunchConfiguration('namespace'),
-            parameters=[
-                LaunchConfiguration('params_file'),
-                {**overrides, 'use_sim_time': LaunchConfiguration('use_sim_time')},
-            ],
-            remappings=remappings,
-            arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
-            additional_env=transport_environment(context),
-            output='screen',
-        )
-    ]
+    overrides = {name: yaml.safe_load(given(name)) for name in names if given(name)}
+    overrides['use_sim_time'] = yaml.safe_load(given('use_sim_time'))
+    # Read now: when the node is started again, an including file's arguments may be gone.
+    options = {
+        'namespace': given('namespace'),
+        'parameters': [given('params_file'), overrides],
+        'remappings': [(name, given(name)) for name in ('image', 'camera_info') if given(name)],
+        'arguments': ['--ros-args', '--log-level', given('log_level')],
+        'additional_env': transport_environment(context),
+    }
+    return [started_node(options)]
+
+
+def started_node(options: dict[str, Any]) -> LifecycleNode:
+    """Return the node, which is started again whenever it ends because its engine is lost."""
+
+    def restarted(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:
+        if event.returncode != ENGINE_LOST or context.is_shutdown:
+            return []
+        return [TimerAction(period=_RESPAWN_S, actions=[started_node(options)])]
+
+    return LifecycleNode(
+        package='hyperseg_ros',
+        executable='segmenter',
+        name='segmenter',
+        on_exit=restarted,
+        output='screen',
+        **options,
+    )
 
 
 def transport_environment(context: LaunchContext) -> dict[str, str]:
