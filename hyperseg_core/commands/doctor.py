@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hyperseg_core.commands.hardware import described_gpus
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.cache import cache_root
 from hyperseg_core.inference.engines import check_runs
@@ -73,12 +74,9 @@ def print_report(needs: Sequence[Need], more: Sequence[tuple[str, str, str]] = (
     for need in (*NEEDS, *needs):
         table.add_row(need.module, need.found or 'missing', need.purpose)
     driver = machine.driver
-    devices = ', '.join(
-        f'{item.name} (sm_{item.capability[0]}{item.capability[1]})' for item in driver.devices
-    )
-    state = 'broken: ' if driver.is_broken else 'none: '
-    table.add_row('CUDA devices', devices or escape(state + driver.absence), 'engines on GPUs')
-    table.add_row('NVIDIA driver', f'CUDA {driver.version}' if driver.version else 'none', '')
+    table.add_row('CUDA devices', escape(described_gpus(driver)), 'engines on GPUs')
+    state = 'broken' if driver.is_broken else 'none'
+    table.add_row('NVIDIA driver', f'CUDA {driver.version}' if driver.version else state, '')
     bf16 = 'yes' if machine.has_bf16 else 'no'
     table.add_row('bfloat16 on the CPU', bf16, 'precision bf16')
     for row in more:

@@ -29,13 +29,16 @@ _DEVICE_WORDS = ('CUDA', 'CUDNN', 'cuDNN', 'CUBLAS')
 class CudaRunner:
     """Runs a network that maps uint8 frames to uint8 ids and confidence."""
 
-    def __init__(self, network: nn.Module, task: Task, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, task: Task, device: torch.device, *, use_graph: bool = True
+    ) -> None:
         """Bring the network to the device, warm it up and capture its graph.
 
         Args:
             network: Frames (B, H, W, 3) to ids and confidence (B, H', W'); it is moved.
             task: The shapes.
             device: A CUDA device.
+            use_graph: Whether to try a graph; without one, every operator is a launch.
 
         Raises:
             EngineError: If the device fails, or its memory does not suffice.
@@ -58,7 +61,8 @@ class CudaRunner:
                 for _ in range(_WARM_UP_RUNS):
                     self._compute()
             self._stream.synchronize()
-            self._graph = self._captured()
+            if use_graph:
+                self._graph = self._captured()
         self.frames: Bytes = self._host_frames.numpy()
         """Where frames are best written: (B, H, W, 3) uint8, pinned."""
 
