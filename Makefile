@@ -42,7 +42,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks README.md
+	$(BIN)/codespell hyperseg_core hyperseg_ros test docs launch config benchmarks tools README.md
 
 demo: $(VENV)/.robot
 	$(BIN)/python -m hyperseg_ros.demo.main $(if $(BAG),--bag $(BAG)) $(if $(VIDEO),--video $(VIDEO)) \

@@ -1,0 +1,92 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import argparse
+import json
+from pathlib import Path
+import subprocess
+import sys
+import tarfile
+from typing import Any
+
+import gpu_check
+from gpu_report import markdown
+import pytest
+
+SCRIPT = Path(gpu_check.__file__)
+
+
+@pytest.mark.slow
+def test_every_step_runs_without_a_gpu_and_says_that_none_was_there(tmp_path: Path) -> None:
+    pytest.importorskip('pytorch_lightning')
+    out = tmp_path / 'report'
+    command = [sys.executable, str(SCRIPT), '--cpu', '--quick', '--output', str(out)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((out / 'report.json').read_text())
+    assert report['run_on'] == 'the CPU: nothing here was run on a GPU'
+    steps = report['steps']
+    assert list(steps) == ['machine', 'tests', 'bench', 'drills', 'soak', 'training']
+    (rows,) = steps['bench']['sizes'].values()
+    assert all(row['p50_ms'] > 0 and row['agreement'] >= 0.999 for row in rows.values())
+    assert steps['bench']['targets'] == []
+    assert steps['drills']['drills']['engine']['agreement'] >= 0.995
+    assert (out / 'training' / 'last.safetensors').is_file()
+    text = (out / 'report.md').read_text()
+    assert 'nothing here was run on a GPU' in text
+    assert 'No target was measured.' in text
+
+
+def rows(plain: float, graph: float, p99: float) -> dict[str, Any]:
+    return {
+        'plain eager f32': {'p50_ms': plain, 'p99_ms': plain},
+        'torch half graph': {'p50_ms': graph, 'p99_ms': p99},
+        'onnxruntime half': {'failed': 'no memory'},
+    }
+
+
+def test_misses_are_told() -> None:
+    sizes = {'384x512': rows(9.0, 2.0, 2.5), '512x1024': rows(9.0, 4.0, 8.0), '1x1': {}}
+    found = list(gpu_check.targets(sizes))
+    assert [target['is_met'] for target in found] == [True, True, False, False]
+    assert [target['measured'] for target in found] == [4.5, 1.25, 2.25, 2.0]
+    bench = {
+        'status': 'done', 'step_seconds': 1.0, 'sizes': sizes, 'targets': found,
+        'out of time for': ['1024x2048'],
+    }  # fmt: skip
+    text = markdown({'run_on': 'a GPU', 'is_quick': False, 'steps': {'bench': bench}})
+    assert text.count('MISSED') == 2
+    assert '| onnxruntime half | no memory |' in text
+    assert 'Out of time for 1024x2048.' in text
+
+
+def test_step_that_fails_does_not_keep_the_others_from_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(check: gpu_check.Check) -> dict[str, Any]:
+        raise RuntimeError('a device assertion')
+
+    monkeypatch.setattr(gpu_check.Check, 'bench', fail)
+    monkeypatch.setattr(gpu_check.Check, 'drills', lambda check: {'is_well': False})
+    monkeypatch.setattr(gpu_check.Check, 'soak', lambda check: {'is_well': True})
+    options = argparse.Namespace(
+        output=tmp_path, data=None, cpu=True, quick=True, only=['bench', 'drills', 'soak']
+    )
+    steps = gpu_check.run(options)['steps']
+    assert [step['status'] for step in steps.values()] == ['failed', 'missed', 'done']
+    assert json.loads((tmp_path / 'report.json').read_text())['steps'] == steps
+    assert 'a device assertion' in (tmp_path / 'report.md').read_text()
+
+
+def test_data_set_is_a_folder_or_a_tar_of_one(tmp_path: Path) -> None:
+    (tmp_path / 'data' / 'camvid').mkdir(parents=True)
+    archive = tmp_path / 'data.tar'
+    with tarfile.open(archive, 'w') as file:
+        file.add(tmp_path / 'data', 'sets')
+    scratch = tmp_path / 'scratch'
+    assert gpu_check.data_folder(archive, scratch) == scratch / 'sets'
+    assert gpu_check.data_folder(tmp_path / 'data', scratch) == tmp_path / 'data'
+    assert gpu_check.data_folder(None, scratch) is None
+    with tarfile.open(archive, 'w') as file:
+        file.add(SCRIPT, 'nothing')
+    with pytest.raises(FileNotFoundError, match='no folder `camvid`'):
+        gpu_check.data_folder(archive, tmp_path / 'other')
