@@ -6,11 +6,13 @@ Nothing here imports an engine's library; `engines/` has one module for each.
 """
 
 from collections.abc import Mapping
+import contextlib
 from dataclasses import dataclass
 import importlib
 from importlib import metadata
 import importlib.util
 from pathlib import Path
+import re
 from typing import Literal
 from typing import Protocol
 from typing import runtime_checkable
@@ -161,9 +163,22 @@ def engine_version(name: EngineName) -> str:
     if name == 'tensorrt':  # apt's has no metadata
         version = getattr(importlib.import_module(name), '__version__', 'unknown')
         return str(version)
+    found = []
     for distribution in (name, f'{name}-gpu'):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return 'unknown'
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f'{distribution} {metadata.version(distribution)}')
+    if name == 'torch':  # which CUDA it is built for, its metadata do not say
+        found += _torch_builds()
+    return ', '.join(found) or 'unknown'
+
+
+def _torch_builds() -> list[str]:
+    """Return the version that PyTorch's files name, 2.14.1+cu130, without importing it."""
+    spec = importlib.util.find_spec('torch')
+    if spec is None or spec.origin is None:
+        return []
+    try:
+        text = Path(spec.origin).with_name('version.py').read_text(encoding='utf-8')
+    except OSError:
+        return []
+    return re.findall(r"^__version__ = '(.+)'$", text, re.M)

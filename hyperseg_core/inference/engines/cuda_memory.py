@@ -33,8 +33,12 @@ class CudaStream:
         self._api.call('cuDeviceGet', ctypes.byref(number), device)
         self._device = number.value
         self._api.call('cuDevicePrimaryCtxRetain', ctypes.byref(self._context), self._device)
-        self.enter()
-        self._api.call('cuStreamCreate', ctypes.byref(self._stream), 0)
+        try:
+            self.enter()
+            self._api.call('cuStreamCreate', ctypes.byref(self._stream), 0)
+        except Exception:
+            self.close()
+            raise
 
     @property
     def handle(self) -> int:

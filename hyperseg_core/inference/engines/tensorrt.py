@@ -6,6 +6,7 @@ Plans are kept with the hash of their bytes; one that TensorRT does not take, or
 is built anew. Memory and streams are the driver's: no PyTorch, no CUDA packages.
 """
 
+import contextlib
 import logging
 from typing import Any
 
@@ -21,7 +22,8 @@ from hyperseg_core.inference.engines.cuda_memory import CudaBuffer
 from hyperseg_core.inference.engines.cuda_memory import CudaStream
 from hyperseg_core.inference.engines.tensorrt_builder import build_plan
 from hyperseg_core.inference.engines.tensorrt_builder import builder_options
-from hyperseg_core.inference.engines.tensorrt_builder import create_logger
+from hyperseg_core.inference.engines.tensorrt_builder import said
+from hyperseg_core.inference.engines.tensorrt_builder import shared_logger
 from hyperseg_core.inference.machine import capability
 from hyperseg_core.inference.machine import device_name
 from hyperseg_core.inference.machine import driver_version
@@ -68,6 +70,8 @@ def check_runs(spec: EngineSpec) -> None:
 class TensorRtEngine:
     """A plan that was built or read, and its memory."""
 
+    _is_open = False
+
     def __init__(self, graph: bytes, spec: EngineSpec, files: EngineFiles) -> None:
         """Load the plan, or build one from a serialised graph.
 
@@ -75,19 +79,21 @@ class TensorRtEngine:
             EngineError: If TensorRT or the device fails.
         """
         self._trt = import_tensorrt()
+        self._buffers: dict[str, CudaBuffer] = {}
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
         # TensorRT works on the thread's device.
         self._stream = CudaStream(spec.cuda_index)
-        self._buffers: dict[str, CudaBuffer] = {}
-        self._messages: list[str] = []
-        self._context = self._engine = None
+        self._is_open = True
         try:
-            self._runtime = self._trt.Runtime(create_logger(self._trt, self._messages))
+            self._runtime = self._trt.Runtime(shared_logger(self._trt))
             self._engine = self._loaded(files.read(_PLAN))
             if self._engine is None:
                 self._engine = self._built(graph, spec, files)
             self._context = self._engine.create_execution_context()
             if self._context is None:
-                msg = f'TensorRT has no memory to run in: {self._said()}'
+                msg = f'TensorRT has no memory to run in: {said(self._trt)}'
                 raise EngineError(msg)
             for name in (INPUT_NAME, *OUTPUT_NAMES):
                 shape = tuple(self._engine.get_tensor_shape(name))
@@ -104,14 +110,13 @@ class TensorRtEngine:
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
-        assert self._context is not None
         self._stream.enter()
         if frames is not self.frames:
             self.frames[...] = frames
         self._buffers[INPUT_NAME].upload()
         if not self._context.execute_async_v3(self._stream.handle):
             self._stream.wait()  # says so where the device is gone
-            msg = f'TensorRT does not run: {self._said()}'
+            msg = f'TensorRT does not run: {said(self._trt)}'
             raise EngineError(msg)
         for name in OUTPUT_NAMES:
             self._buffers[name].download()
@@ -121,11 +126,20 @@ class TensorRtEngine:
 
     def close(self) -> None:
         """Release plan and memory, in this order."""
-        self._context = self._engine = None
+        if not self._is_open:
+            return
+        self._is_open = False
+        with contextlib.suppress(EngineError):  # of a lost device nothing is left to release
+            self._stream.enter()
+        self._context = self._engine = self._runtime = None
         for buffer in self._buffers.values():
             buffer.close()
         self._buffers = {}
         self._stream.close()
+
+    def __del__(self) -> None:
+        """Release an engine that was let go of: another thread might have run it still."""
+        self.close()
 
     def _loaded(self, plan: bytes | None) -> Any:
         """Return the engine of a plan; None where there is none, or TensorRT refuses it."""
@@ -133,7 +147,8 @@ class TensorRtEngine:
             return None
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            _logger.warning('TensorRT refuses the kept plan; it is built anew. %s', self._said())
+            reason = said(self._trt)
+            _logger.warning('TensorRT refuses the kept plan; it is built anew. %s', reason)
         return engine
 
     def _built(self, graph: bytes, spec: EngineSpec, files: EngineFiles) -> Any:
@@ -148,13 +163,9 @@ class TensorRtEngine:
                 kept.record({})
         engine = self._runtime.deserialize_cuda_engine(plan.data)
         if engine is None:
-            msg = f'TensorRT does not take the plan that it built: {self._said()}'
+            msg = f'TensorRT does not take the plan that it built: {said(self._trt)}'
             raise EngineError(msg)
         return engine
-
-    def _said(self) -> str:
-        """Return what TensorRT logged last."""
-        return self._messages[-1] if self._messages else 'it does not say why'
 
 
 def timing_key(trt: Any, spec: EngineSpec) -> dict[str, Any]:

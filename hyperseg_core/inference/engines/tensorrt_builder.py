@@ -7,7 +7,9 @@ GPU and has the same interface. Types are those of the graph (a strongly typed n
 is computed in half precision is decided by the form and by nobody else.
 """
 
+from collections import deque
 from dataclasses import dataclass
+import functools
 import logging
 from typing import Any
 
@@ -59,14 +61,14 @@ def build_plan(
     Raises:
         EngineError: If the graph is refused or no kernels are found, in the builder's words.
     """
-    messages: list[str] = []
-    logger = create_logger(trt, messages)
+    logger = shared_logger(trt)
+    logger.errors.clear()
     builder = trt.Builder(logger)
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(graph):
         errors = [str(parser.get_error(index)) for index in range(parser.num_errors)]
-        msg = f'TensorRT does not parse the graph: {_joined(errors or messages)}'
+        msg = f'TensorRT does not parse the graph: {_joined(errors) if errors else said(trt)}'
         raise EngineError(msg)
     config = builder.create_builder_config()
     config.builder_optimization_level = options.optimization_level
@@ -75,7 +77,8 @@ def build_plan(
     else:
         config.clear_flag(trt.BuilderFlag.TF32)
     cache = config.create_timing_cache(timings)
-    if not config.set_timing_cache(cache, False):  # of another device or version
+    # Of another device or version it is refused.
+    if cache is None or not config.set_timing_cache(cache, False):
         cache = config.create_timing_cache(b'')
         config.set_timing_cache(cache, False)
     # The configuration does not keep it alive.
@@ -83,25 +86,35 @@ def build_plan(
     serialized = builder.build_serialized_network(network, config)
     del monitor
     if serialized is None:
-        msg = f'TensorRT builds no engine of the graph: {_joined(messages)}'
+        msg = f'TensorRT builds no engine of the graph: {said(trt)}'
         raise EngineError(msg)
     return Plan(bytes(serialized), _serialized(config.get_timing_cache()))
 
 
-def create_logger(trt: Any, messages: list[str]) -> Any:
-    """Return a logger that keeps errors in `messages`; all goes to ours, as debugging."""
+@functools.cache
+def shared_logger(trt: Any) -> Any:
+    """Return the process's logger: TensorRT keeps the first one that it is given.
+
+    The last errors are its `errors`; everything goes to our log, as debugging.
+    """
     kinds = trt.ILogger.Severity
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
+            self.errors: deque[str] = deque(maxlen=_MAX_MESSAGES)
 
         def log(self, severity: Any, message: str) -> None:
             if severity in {kinds.ERROR, kinds.INTERNAL_ERROR}:
-                messages.append(message)
+                self.errors.append(message)
             _logger.debug('TensorRT: %s', message)
 
     return Logger()
+
+
+def said(trt: Any) -> str:
+    """Return what TensorRT complained of last."""
+    return _joined(list(shared_logger(trt).errors))
 
 
 def create_monitor(trt: Any, report: Report) -> Any:

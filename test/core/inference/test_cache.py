@@ -284,6 +284,21 @@ def test_key_depends_on_all_that_an_engine_is_made_for(small_checkpoint: Path) -
     assert keys[0] == cache_key(task, spec, b'graph')
 
 
+def test_key_depends_on_library_device_and_driver(
+    small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(small_checkpoint)
+    task = Task(checkpoint, 1, (128, 192), (128, 192))
+    spec = EngineSpec('torch', 'cuda', 'f16')
+    keys = [cache_key(task, spec, b'')]
+    for name in ('engine_version', 'device_name', 'capability', 'driver_version', 'cpu_features'):
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, name, lambda *_: 'another')
+            keys.append(cache_key(task, spec, b''))
+    assert len({json.dumps(key) for key in keys}) == len(keys)
+    assert '+' in keys[0]['engine_version'] or 'torch' in keys[0]['engine_version']
+
+
 def test_engines_own_files_are_signed_too(root: Path) -> None:
     with CacheEntry({'key': 1}) as entry:
         assert entry.folder is not None

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorRT's engine with stand-ins for TensorRT and the driver; no GPU."""
 
+import gc
 import json
 from pathlib import Path
 
 from fake_gpu import ILLEGAL_ADDRESS
+from fake_gpu import LAUNCH_FAILED
 from fake_gpu import OUT_OF_MEMORY
 from fake_gpu import FakeDriver
 from fake_gpu import FakeTensorRt
@@ -19,6 +21,7 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference import preparation
 from hyperseg_core.inference.cache import cache_root
+from hyperseg_core.inference.cuda_driver import driver_state
 from hyperseg_core.inference.engine import Engine
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import NoFiles
@@ -76,6 +79,28 @@ def test_frames_go_through_fixed_memory_and_come_back_right(
     engine.close()
     assert not driver.blocks
     assert driver.calls[-2:] == ['cuStreamDestroy_v2', 'cuDevicePrimaryCtxRelease_v2']
+
+
+def test_engine_that_is_let_go_of_gives_its_memory_back(
+    checkpoint: Checkpoint, trt: FakeTensorRt, driver: FakeDriver
+) -> None:
+    engine = prepare(checkpoint)
+    assert driver.blocks
+    del engine
+    gc.collect()
+    assert not driver.blocks
+
+
+@pytest.mark.parametrize('function', ['cuStreamCreate', 'cuCtxSetCurrent', 'cuDeviceGet'])
+def test_device_that_does_not_open_is_let_go_of(
+    function: str, checkpoint: Checkpoint, trt: FakeTensorRt, driver: FakeDriver
+) -> None:
+    driver_state()
+    driver.codes[function] = LAUNCH_FAILED
+    with pytest.raises(EngineError, match=f'{function} failed with CUDA_ERROR_LAUNCH_FAILED'):
+        prepare(checkpoint)
+    has_retained = 'cuDevicePrimaryCtxRetain' in driver.calls
+    assert ('cuDevicePrimaryCtxRelease_v2' in driver.calls) == has_retained
 
 
 def test_plan_is_kept_hashed_and_taken_again(checkpoint: Checkpoint, trt: FakeTensorRt) -> None:

@@ -21,7 +21,7 @@ from hyperseg_core.deploy.graph import build_graph
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engines.tensorrt_builder import build_plan
 from hyperseg_core.inference.engines.tensorrt_builder import builder_options
-from hyperseg_core.inference.engines.tensorrt_builder import create_logger
+from hyperseg_core.inference.engines.tensorrt_builder import shared_logger
 from hyperseg_core.model.config import preset_names
 
 SIZE = (128, 256)
@@ -68,7 +68,7 @@ def test_graph_is_parsed_and_built(preset: str, form: str, precision: str, trt: 
     # Weights are in the plan, in the type of the graph.
     bytes_each = 4 if precision == 'f32' else 2
     assert 0.9 * weights * bytes_each < len(plan.data) < 1.5 * weights * bytes_each
-    runtime = trt.Runtime(create_logger(trt, []))
+    runtime = trt.Runtime(shared_logger(trt))
     assert runtime.get_engine_validity(plan.data) is not None
     assert any('%' in line for line in told)
 
