@@ -202,7 +202,8 @@ class Listener:
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            self.values = {item.key: item.value for item in status.values}
+            if not status.name.endswith(': engine'):  # which has no rates
+                self.values = {item.key: item.value for item in status.values}
 
     def spin_while(self, condition: Callable[[], bool]) -> None:
         """Handle what comes until the condition no longer holds."""

@@ -27,6 +27,7 @@ Runner = Callable[[np.ndarray], np.ndarray]
 """Frames (1, H, W, 3) to ids (1, H, W)."""
 PLAIN, HALF_GRAPH = 'plain eager f32', 'torch half graph'
 _TURNS = 10
+_CAMERAS = 6
 
 
 def variants(checkpoint: Checkpoint, size: Size, device: str) -> dict[str, Callable[[], Runner]]:
@@ -82,6 +83,26 @@ def measure(checkpoint: Checkpoint, size: Size, device: str, runs: int) -> dict[
     for name, durations in times.items():
         rows[name] |= percentiles(durations)
     return rows
+
+
+def batches(checkpoint: Checkpoint, size: Size, device: str, runs: int) -> dict[str, float]:
+    """Time six cameras' frames one by one beside one batch of them [ms]: what `Segmenter` does."""
+    spec = EngineSpec('torch', device, 'f32' if device == 'cpu' else 'f16')
+    frame = DriveScene(1, height=size[0], width=size[1]).frame(2.0).image
+    frames = np.stack([frame] * _CAMERAS)
+    engines = {
+        count: preparation.prepare(Task(checkpoint, count, size, size), spec)
+        for count in (1, _CAMERAS)
+    }
+    times: dict[int, list[float]] = {count: [] for count in engines}
+    for _ in range(runs + 1):
+        for count, engine in engines.items():
+            start_s = time.perf_counter()
+            for first in range(0, _CAMERAS, count):
+                engine.run(frames[first : first + count])
+            times[count].append(1000 * (time.perf_counter() - start_s))
+    one, together = (round(float(np.median(times[count][1:])), 3) for count in engines)
+    return {'one by one': one, 'a batch': together}
 
 
 def percentiles(durations: list[float]) -> dict[str, float]:

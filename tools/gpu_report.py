@@ -42,6 +42,8 @@ def _bench(step: dict[str, Any]) -> Iterator[str]:
             cells = cells if 'failed' not in row else [row['failed'], *[''] * (len(_COLUMNS) - 1)]
             yield f'| {name} | {" | ".join(cells)} |'
         yield ''
+    if 'six_cameras_ms' in step:
+        yield f'Six cameras [ms]: {json.dumps(step["six_cameras_ms"])}'
     if step['out of time for']:
         yield f'Out of time for {", ".join(step["out of time for"])}.'
     if not step['targets']:

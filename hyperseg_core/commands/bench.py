@@ -56,9 +56,11 @@ def bench_command(
     machine = this_machine()
     rows: list[dict[str, Any]] = []
     expected = None
-    for engine, precision in (*_COMBINATIONS, *(_ON_GPUS if machine.has_cuda else ())):
+    combinations = [(*pair, 'auto') for pair in _COMBINATIONS]
+    combinations += [(*pair, 'cuda') for pair in _ON_GPUS if machine.has_cuda]
+    for engine, precision, device in combinations:
         try:
-            segmenter = Segmenter(loaded, engine, 'auto', precision, size, frame_size=frame_size)
+            segmenter = Segmenter(loaded, engine, device, precision, size, frame_size=frame_size)
         except HyperSegError as error:
             _logger.info('Skipped %s %s: %s', engine, precision, error)
             continue

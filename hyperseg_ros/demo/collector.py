@@ -127,7 +127,9 @@ class Collector(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if not status.name.startswith('/segmenter:'):
+            # Neither the planners' nodes nor the engine, whose own status has no rates.
+            is_camera = status.name.startswith('/segmenter:')
+            if not is_camera or status.name.endswith(': engine'):
                 continue
             self.status = {item.key: item.value for item in status.values}
             self.message = status.message

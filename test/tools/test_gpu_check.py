@@ -29,6 +29,7 @@ def test_every_step_runs_without_a_gpu_and_says_that_none_was_there(tmp_path: Pa
     (rows,) = steps['bench']['sizes'].values()
     assert all(row['p50_ms'] > 0 and row['agreement'] >= 0.999 for row in rows.values())
     assert steps['bench']['targets'] == []
+    assert all(value > 0 for value in steps['bench']['six_cameras_ms'].values())
     assert steps['drills']['drills']['engine']['agreement'] >= 0.995
     assert (out / 'training' / 'last.safetensors').is_file()
     text = (out / 'report.md').read_text()
