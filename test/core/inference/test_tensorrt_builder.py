@@ -65,9 +65,9 @@ def test_graph_is_parsed_and_built(preset: str, form: str, precision: str, trt: 
     told: list[str] = []
     plan = build_plan(trt, graph_of(preset, form, precision), options(precision), b'', told.append)
     weights = sum(tensor.size for tensor in checkpoint_of(preset).tensors().values())
-    # Weights are in the plan, in the type of the graph.
-    bytes_each = 4 if precision == 'f32' else 2
-    assert 0.9 * weights * bytes_each < len(plan.data) < 1.5 * weights * bytes_each
+    # Weights are in the plan, in the type of the graph; code and constants are the rest.
+    size = weights * (4 if precision == 'f32' else 2)
+    assert 0.9 * size < len(plan.data) < size + (11 << 20)
     runtime = trt.Runtime(shared_logger(trt))
     assert runtime.get_engine_validity(plan.data) is not None
     assert any('%' in line for line in told)
