@@ -200,7 +200,7 @@ class EnginePool:
 
     def _prepare_fallback(self, shapes: Shapes) -> None:
         """Build the engine that takes over if the one in use is lost; a failure is no error."""
-        while self._fallbacks and not self.candidate.spec.device == 'cpu':
+        while self._fallbacks and self.candidate.spec.device != 'cpu':
             spec = self._fallbacks[0].spec
             if (spec, shapes) in self._engines:
                 return

@@ -8,10 +8,19 @@ import sys
 import tarfile
 from typing import Any
 
+from cuda_on_cpu import Graph
+from cuda_on_cpu import pretend
 import gpu_check
 from gpu_report import markdown
 import pytest
+import torch
 
+from hyperseg_core import load_checkpoint
+from hyperseg_core.drive import DriveScene
+from hyperseg_core.inference.engine import Task
+
+gpu_bench = gpu_check.gpu_bench
+SIZE = (128, 192)
 SCRIPT = Path(gpu_check.__file__)
 
 
@@ -91,3 +100,25 @@ def test_data_set_is_a_folder_or_a_tar_of_one(tmp_path: Path) -> None:
         file.add(SCRIPT, 'nothing')
     with pytest.raises(FileNotFoundError, match='no folder `camvid`'):
         gpu_check.data_folder(archive, tmp_path / 'other')
+
+
+def test_variants_of_a_gpu_are_those_whose_libraries_load() -> None:
+    checkpoint = load_checkpoint('fast')
+    assert list(gpu_bench.variants(checkpoint, SIZE, 'cpu')) == ['plain eager f32', 'torch f32']
+    if torch.cuda.is_available():
+        pytest.skip('there is CUDA here')
+    named = gpu_bench.variants(checkpoint, SIZE, 'cuda')
+    assert list(named) == ['plain eager f32', 'torch f32', 'torch half eager']
+
+
+def test_half_precision_without_a_graph_gives_the_networks_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checkpoint = load_checkpoint('fast')
+    task = Task(checkpoint, 1, SIZE, SIZE)
+    frames = DriveScene(1, height=SIZE[0], width=SIZE[1]).frame(2.0).image[None]
+    exact = gpu_bench.variants(checkpoint, SIZE, 'cpu')['plain eager f32']()(frames)
+    pretend(monkeypatch)
+    ids = gpu_bench._half_eager(task, 'cpu')(frames)
+    assert Graph.num_replays == 0
+    assert (ids == exact).mean() >= 0.995

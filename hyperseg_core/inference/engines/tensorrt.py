@@ -104,16 +104,18 @@ class TensorRtEngine:
             raise
 
     @property
-    def frames(self) -> Bytes:
-        """Where frames are best written, see `PinnedEngine`."""
-        return self._buffers[INPUT_NAME].array
+    def frames(self) -> Bytes | None:
+        """Where frames are best written, see `PinnedEngine`; nowhere once it is closed."""
+        buffer = self._buffers.get(INPUT_NAME)
+        return buffer.array if buffer is not None else None
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
         self._stream.enter()
-        if frames is not self.frames:
-            self.frames[...] = frames
-        self._buffers[INPUT_NAME].upload()
+        buffer = self._buffers[INPUT_NAME]
+        if frames is not buffer.array:
+            buffer.array[...] = frames
+        buffer.upload()
         if not self._context.execute_async_v3(self._stream.handle):
             self._stream.wait()  # says so where the device is gone
             msg = f'TensorRT does not run: {said(self._trt)}'

@@ -77,6 +77,7 @@ def test_frames_go_through_fixed_memory_and_come_back_right(
     engine.frames[0] = street()
     assert np.array_equal(engine.run(engine.frames)[0], answers[0])
     engine.close()
+    assert engine.frames is None
     assert not driver.blocks
     assert driver.calls[-2:] == ['cuStreamDestroy_v2', 'cuDevicePrimaryCtxRelease_v2']
 
