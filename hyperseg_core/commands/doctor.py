@@ -20,6 +20,7 @@ from hyperseg_core.inference.engines import check_runs
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,9 @@ def _choices(machine: Machine) -> Iterator[str]:
         try:
             check_runs(candidate.spec)
         except EngineError as error:
-            yield f'auto leaves {candidate.spec} out: {error}'
+            yield f'auto leaves out {candidate.spec}: {error}'
             continue
         place += 1
         yield f'auto, choice {place}: {candidate.spec} ({candidate.reason})'
-    if not machine.has_cuda:
-        names = 'tensorrt, and CUDA by torch and onnxruntime'
-        yield f'auto leaves {names} out: {machine.driver.absence}.'
-    elif 'tensorrt' not in machine.installed:
-        yield 'auto leaves tensorrt out: it is not installed: `pip install tensorrt`.'
+    for reason in left_out(machine):
+        yield f'auto leaves out {reason}'

@@ -32,6 +32,8 @@ Precision = Literal['f32', 'bf16', 'f16']
 ENGINES: tuple[EngineName, ...] = ('tensorrt', 'torch', 'onnxruntime', 'openvino')
 CPU_ENGINES: tuple[EngineName, ...] = ('openvino', 'onnxruntime', 'torch')
 """Those that run without a GPU, the fastest first."""
+GPU_ENGINES: tuple[EngineName, ...] = ('tensorrt', 'torch', 'onnxruntime')
+"""Those that run on NVIDIA GPUs, the fastest first."""
 _INSTALL: Mapping[EngineName, str] = {
     'tensorrt': 'tensorrt', 'onnxruntime': 'onnxruntime', 'openvino': 'openvino',
     'torch': 'torch timm',
@@ -142,6 +144,12 @@ def is_installed(name: EngineName) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def not_installed(name: EngineName, *, on_gpu: bool = False) -> str:
+    """Return the line that says that an engine is missing, and what installs it."""
+    package = 'onnxruntime-gpu' if on_gpu and name == 'onnxruntime' else _INSTALL[name]
+    return f'Engine {name!r} is not installed: `pip install {package}`.'
+
+
 def require(name: EngineName) -> None:
     """Check that an engine is installed.
 
@@ -149,8 +157,7 @@ def require(name: EngineName) -> None:
         EngineError: If not, with the line that installs it.
     """
     if not is_installed(name):
-        msg = f'Engine {name!r} is not installed: `pip install {_INSTALL[name]}`.'
-        raise EngineError(msg)
+        raise EngineError(not_installed(name))
 
 
 def engine_version(name: EngineName) -> str:

@@ -24,6 +24,7 @@ from hyperseg_core.inference.machine import this_machine
 from hyperseg_core.inference.progress import BuildProgress
 from hyperseg_core.inference.selection import candidates
 from hyperseg_core.inference.selection import cpu_candidates
+from hyperseg_core.inference.selection import left_out
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import Size
@@ -109,6 +110,9 @@ class Segmenter:
         machine = this_machine()
         if machine.driver.is_broken and device != 'cpu':
             _logger.error('The NVIDIA driver is broken: %s.', machine.driver.absence)
+        if machine.has_cuda and engine == 'auto' and device != 'cpu':
+            for reason in left_out(machine):
+                _logger.info('Not tried: %s', reason)
         self._pool = EnginePool(
             self._checkpoint,
             candidates(engine, device, precision, machine),

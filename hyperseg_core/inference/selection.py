@@ -11,8 +11,10 @@ from typing import get_args
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.engine import ENGINES
+from hyperseg_core.inference.engine import GPU_ENGINES
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import Precision
+from hyperseg_core.inference.engine import not_installed
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.machine import this_machine as this_machine
 
@@ -70,6 +72,17 @@ def candidates(engine: str, device: str, precision: str, machine: Machine) -> li
 
 def _cuda(machine: Machine) -> str:
     return machine.driver.absence or ', '.join(item.name for item in machine.driver.devices)
+
+
+def left_out(machine: Machine) -> list[str]:
+    """Say which engines for GPUs `auto` does not even try, and why."""
+    if not machine.has_cuda:
+        return [f'tensorrt, and CUDA by torch and onnxruntime: {machine.driver.absence}.']
+    return [
+        f'{name} on cuda: {not_installed(name, on_gpu=True)}'
+        for name in GPU_ENGINES
+        if name not in machine.installed
+    ]
 
 
 def cpu_candidates(machine: Machine) -> list[Candidate]:

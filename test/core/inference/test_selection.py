@@ -15,6 +15,7 @@ from hyperseg_core.inference.engines.openvino import openvino_options
 from hyperseg_core.inference.engines.tensorrt_builder import builder_options
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import left_out
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,17 @@ def test_refusal_of_a_choice_says_what_the_driver_said() -> None:
     broken = dataclasses.replace(BARE, driver=DriverState(absence='cuInit failed', is_broken=True))
     with pytest.raises(ConfigError, match=r"engine='tensorrt'.*CUDA: cuInit failed"):
         candidates('tensorrt', 'auto', 'auto', broken)
+
+
+def test_what_auto_does_not_even_try_is_said_with_the_reason() -> None:
+    assert left_out(GPU) == []
+    assert left_out(BARE) == ['tensorrt, and CUDA by torch and onnxruntime: no NVIDIA driver.']
+    bare_gpu = dataclasses.replace(GPU, installed=('torch', 'openvino'))
+    assert left_out(bare_gpu) == [
+        "tensorrt on cuda: Engine 'tensorrt' is not installed: `pip install tensorrt`.",
+        "onnxruntime on cuda: Engine 'onnxruntime' is not installed: "
+        '`pip install onnxruntime-gpu`.',
+    ]
 
 
 def test_options_for_a_gpu_are_right_without_one() -> None:
