@@ -39,7 +39,7 @@ class Any:
 def __getattr__(name):
     return Any
 """
-TESTS = ('test_launch.py', 'test_nav2.py', 'test_ros2_command_line.py')
+TESTS = ('test_launch.py', 'test_lifecycle_manager.py', 'test_ros2_command_line.py')
 
 
 def clone(url: str, branch: str, folder: Path) -> Path:
