@@ -82,7 +82,8 @@ class Segmenter:
             checkpoint: A file, the name of a shipped checkpoint, or a loaded one.
             engine: `auto`, `tensorrt`, `onnxruntime`, `openvino` or `torch`.
             device: `auto`, `cpu`, `gpu` (Intel), `cuda` or `cuda:N`.
-            precision: `auto` (f16 on GPUs, f32 on CPUs), `f32`, `bf16` or `f16`.
+            precision: `auto` (f16 on GPUs; on CPUs bf16 where the hardware multiplies it, else
+                f32), `f32`, `bf16` or `f16`.
             size: The network's input size, height and width [px]; None follows each frame
                 (`hyperseg_core.preprocessing.network_size`).
             confidence_threshold: Pixels with a lower probability become 255, 0 to 1.

@@ -35,7 +35,8 @@ def candidates(engine: str, device: str, precision: str, machine: Machine) -> li
     Args:
         engine: One of `CHOICES`.
         device: `auto`, `cpu`, `gpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `f32`, `bf16` or `f16`; `auto` is f16 on GPUs, f32 on CPUs.
+        precision: `auto`, `f32`, `bf16` or `f16`; `auto` is f16 on GPUs, and on CPUs bf16 where
+            they multiply it in hardware, then f32.
         machine: What there is.
 
     Raises:
@@ -86,8 +87,8 @@ def left_out(machine: Machine) -> list[str]:
 
 
 def cpu_candidates(machine: Machine) -> list[Candidate]:
-    """List the engines for the CPU, best first; none where none is installed."""
-    return _cpu_candidates('auto', 'auto', machine)
+    """List the exact engines for the CPU, best first; none where none is installed."""
+    return _cpu_candidates('auto', 'f32', machine)
 
 
 def _precision(asked: str, default: Precision) -> Precision:
@@ -114,11 +115,14 @@ def _gpu_candidates(engine: str, device: str, precision: str, machine: Machine) 
 def _cpu_candidates(engine: str, precision: str, machine: Machine) -> list[Candidate]:
     exact = _precision(precision, 'f32')
     # ONNX Runtime computes in the precision of the graph.
-    choices: tuple[tuple[EngineSpec, str], ...] = (
+    choices: list[tuple[EngineSpec, str]] = [
         (EngineSpec('openvino', 'cpu', exact), 'OpenVINO is the fastest on CPUs'),
         (EngineSpec('onnxruntime', 'cpu', 'f32'), 'ONNX Runtime is faster than torch on CPUs'),
         (EngineSpec('torch', 'cpu', exact), 'torch is installed'),
-    )
+    ]
+    if precision == 'auto' and machine.has_bf16:
+        reason = 'OpenVINO is the fastest on CPUs, and this one multiplies bfloat16'
+        choices.insert(0, (EngineSpec('openvino', 'cpu', 'bf16'), reason))
     return [
         Candidate(spec, reason)
         for spec, reason in choices

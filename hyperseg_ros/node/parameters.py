@@ -68,7 +68,9 @@ class NodeParameters:
     engine: str = _parameter('auto', 'Inference engine.', choices=CHOICES)
     device: str = _parameter('auto', 'Device: auto, cpu, gpu (Intel), cuda or cuda:N.')
     precision: str = _parameter(
-        'auto', 'Precision of the arithmetic.', choices=('auto', 'f32', 'bf16', 'f16')
+        'auto',
+        'Arithmetic; auto: f16 on GPUs, bf16 on CPUs that multiply it, else f32.',
+        choices=('auto', 'f32', 'bf16', 'f16'),
     )
     fallback_ready: bool = _parameter(
         True, 'Keep a CPU engine ready beside one on a GPU, to go on when that is lost.'

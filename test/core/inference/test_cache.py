@@ -39,7 +39,7 @@ def built_once(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp('built')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XDG_CACHE_HOME', str(folder))
-        Segmenter(small_checkpoint, 'openvino')
+        Segmenter(small_checkpoint, 'openvino', precision='f32')
     return folder
 
 
@@ -53,7 +53,7 @@ def entry(root: Path, tmp_path: Path, built_once: Path) -> Path:
 
 def answer(checkpoint: Path) -> np.ndarray:
     frame = DriveScene(3, height=128, width=192).frame(1.0).image
-    return Segmenter(checkpoint, 'openvino')(frame).class_ids
+    return Segmenter(checkpoint, 'openvino', precision='f32')(frame).class_ids
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -74,7 +74,7 @@ def test_robot_with_a_built_engine_runs_without_pytorch(small_checkpoint: Path) 
     code = """
 import sys
 from hyperseg_core import Segmenter
-Segmenter(sys.argv[1], 'openvino')
+Segmenter(sys.argv[1], 'openvino', precision='f32')
 assert 'torch' not in sys.modules
 """
     subprocess.run([sys.executable, '-c', code, str(small_checkpoint)], check=True, timeout=60)
@@ -171,7 +171,7 @@ def test_folder_that_cannot_be_made_costs_one_warning_for_all_sizes(
     root: Path, small_checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocked_root(root)
-    segmenter = Segmenter(small_checkpoint, 'openvino')
+    segmenter = Segmenter(small_checkpoint, 'openvino', precision='f32')
     segmenter(np.zeros((100, 150, 3), np.uint8))
     assert caplog.text.count('cannot be used') == 1
     assert root.read_text() == 'a file, where a folder should be'
@@ -326,7 +326,7 @@ def _build_in_process(
     checkpoint: str, folder: str, results: 'multiprocessing.Queue[bool]'
 ) -> None:
     os.environ['XDG_CACHE_HOME'] = folder
-    built = Segmenter(checkpoint, 'openvino')
+    built = Segmenter(checkpoint, 'openvino', precision='f32')
     found = built(np.zeros((128, 192, 3), np.uint8))
     results.put(found.class_ids.shape == (128, 192))
 

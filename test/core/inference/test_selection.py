@@ -15,6 +15,7 @@ from hyperseg_core.inference.engines.openvino import openvino_options
 from hyperseg_core.inference.engines.tensorrt_builder import builder_options
 from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.selection import candidates
+from hyperseg_core.inference.selection import cpu_candidates
 from hyperseg_core.inference.selection import left_out
 
 
@@ -54,6 +55,16 @@ def test_auto_takes_tensorrt_then_cuda_then_the_fastest_on_the_cpu() -> None:
         'openvino on cpu, f32', 'onnxruntime on cpu, f32', 'torch on cpu, f32',
     ]  # fmt: skip
     assert order('auto', 'auto', 'auto', machine=BARE) == ['torch on cpu, f32']
+
+
+def test_auto_is_bfloat16_where_the_processor_multiplies_it() -> None:
+    fast = dataclasses.replace(BARE, has_bf16=True, installed=('openvino', 'onnxruntime'))
+    expected = ['openvino on cpu, bf16', 'openvino on cpu, f32', 'onnxruntime on cpu, f32']
+    assert order('auto', 'auto', 'auto', machine=fast) == expected
+    assert order('openvino', 'cpu', 'auto', machine=fast) == expected[:2]
+    assert order('auto', 'auto', 'f32', machine=fast) == expected[1:]
+    # What others are compared with, and what stands by, is exact.
+    assert [str(item.spec) for item in cpu_candidates(fast)] == expected[1:]
 
 
 def test_what_is_asked_for_is_taken_alone() -> None:
