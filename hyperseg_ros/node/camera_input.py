@@ -233,7 +233,15 @@ class CameraInput:
     ) -> bool:
         """Tell whether a frame is young enough to be published; if not, it is counted."""
         age_s = frame.age_s(self.now_ns())
-        if not parameters.max_age_s or age_s is None or age_s <= parameters.max_age_s:
+        if not parameters.max_age_s or age_s is None:
+            return True
+        if age_s < -parameters.max_age_s:
+            self._node.get_logger().warning(
+                f"{self.topic}: stamps are {-age_s:.1f} s ahead of this node's clock, so that "
+                f"nothing is ever too old; synchronise the machines' clocks.",
+                throttle_duration_sec=30.0,
+            )
+        if age_s <= parameters.max_age_s:
             return True
         problem = f'age {age_s:.2f} s, max_age_s {parameters.max_age_s:.2f}'
         if stands_still:

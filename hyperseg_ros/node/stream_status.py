@@ -45,8 +45,11 @@ class StreamStatus:
         status = failed_status(self._node, self._name, failure)
         status.hardware_id = self._source.topic
         if not failure:
-            status.level = DiagnosticStatus.OK
+            is_losing = bool(snapshot.recent_lost)
+            status.level = DiagnosticStatus.WARN if is_losing else DiagnosticStatus.OK
             status.message = f'{snapshot.rate_out_hz:.1f} masks/s'
+            if is_losing:
+                status.message += f'; {snapshot.recent_lost} frame(s) got lost on the way'
         if snapshot.is_silent or failure:
             status.level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.WARN
             status.message = self._cause(snapshot, failure, is_building=is_building)

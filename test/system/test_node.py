@@ -382,6 +382,15 @@ def test_old_frames_are_dropped_never_queued(
             client.spin(0.3)
         assert 'stamps stand still at 5.000000000' in diagnostics[-1].status[0].message
         feed(client, frames, mask)
+        # A clock that is ahead makes nothing too old: it is told, and masks go on.
+        mask.clear()
+        early, end_s = image(client), time.monotonic() + 30
+        early.header.stamp.sec += 100
+        while not any(item.header == early.header for item in mask):
+            assert time.monotonic() < end_s
+            frames.publish(early)
+            client.spin(0.3)
+    assert "s ahead of this node's clock" in (tmp_path / 'log').read_text()
 
 
 def test_camera_that_changes_size_and_stops_and_starts(
