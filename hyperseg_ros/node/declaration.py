@@ -56,9 +56,9 @@ def declare_parameters(node: Node) -> dict[str, str]:
         What is wrong with each value that was given and does not fit, by the parameter's name;
         the parameter then has its default.
     """
-    given = {name: _declared(node, name, SPECS[name].default) for name in SPECS}
+    given = {name: declared(node, name, SPECS[name].default) for name in SPECS}
     for old, name in OLD_NAMES.items():
-        value = _declared(node, old, None)
+        value = declared(node, old, None)
         node.undeclare_parameter(old)
         if value is not None:
             node.get_logger().warning(f'Parameter {old} is now called {name}; rename it.')
@@ -76,10 +76,10 @@ def declare_parameters(node: Node) -> dict[str, str]:
     return problems
 
 
-def _declared(node: Node, name: str, default: Any) -> Any:
+def declared(node: Node, name: str, default: Any) -> Any:
     """Declare a parameter of any type and return the value that it was given, or the default."""
     loose = ParameterDescriptor(dynamic_typing=True)
-    value = [''] if default == () else default  # an empty list has no type of its own
+    value = [''] if default in ((), []) else default  # an empty list has no type of its own
     return node.declare_parameter(name, value, loose).value
 
 

@@ -6,8 +6,10 @@ Descriptors, `config/segmenter.yaml` and the table in `docs/node.md` are made of
 (`parameter_files`), and a test holds the files to them.
 """
 
+import array
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
@@ -165,9 +167,12 @@ def coerced(spec: ParameterSpec, value: Any) -> Any:
         ConfigError: If the type, the range or the choice does not fit, naming the parameter.
     """
     if spec.kind.startswith('list'):
-        items = tuple(item for item in (value or ()) if item != '')
+        value = () if value is None else value  # an empty list on the command line
+        if not isinstance(value, list | tuple | array.array):
+            raise ConfigError(_wrong(spec, value))
+        items = tuple(item for item in value if item != '')
         kind = str if spec.kind == 'list[str]' else int
-        if isinstance(value, str) or not all(type(item) is kind for item in items):
+        if not all(type(item) is kind for item in items):
             raise ConfigError(_wrong(spec, value))
         return items
     if spec.kind == 'float' and type(value) is int:
@@ -182,7 +187,7 @@ def coerced(spec: ParameterSpec, value: Any) -> Any:
 
 
 def _wrong(spec: ParameterSpec, value: Any) -> str:
-    shown = list(value) if isinstance(value, list | tuple) else value
+    shown = list(value) if isinstance(value, list | tuple | array.array) else value
     is_odd = isinstance(value, float) and not math.isfinite(value)
     expected = 'a finite number' if is_odd else spec.kind
     if spec.choices:
@@ -214,15 +219,20 @@ def _special_problems(name: str, value: Any) -> Iterator[str]:
         yield f'Parameter size is {list(value)}, expected height and width in px, or nothing.'
     if name == 'device' and not _DEVICE.fullmatch(value):
         yield f'Parameter device is {value!r}, expected auto, cpu, gpu, cuda or cuda:N.'
-    if name == 'cameras' and len(set(value)) != len(value):
-        yield f'Parameter cameras is {list(value)}, expected names that differ.'
     if name == 'cameras':
-        for camera in value:
-            if not _NAME.fullmatch(camera):
-                yield (
-                    f'Parameter cameras names {camera!r}, which no topic can be called; use '
-                    f'letters, digits and underscores, e.g. {_fit_name(camera)!r}.'
-                )
+        yield from camera_problems(value)
+
+
+def camera_problems(cameras: Sequence[str]) -> Iterator[str]:
+    """Say what is wrong with the names of cameras, which are namespaces of topics."""
+    if len(set(cameras)) != len(cameras):
+        yield f'Parameter cameras is {list(cameras)}, expected names that differ.'
+    for camera in cameras:
+        if not _NAME.fullmatch(camera):
+            yield (
+                f'Parameter cameras names {camera!r}, which no topic can be called; use '
+                f'letters, digits and underscores, e.g. {_fit_name(camera)!r}.'
+            )
 
 
 def _fit_name(camera: str) -> str:

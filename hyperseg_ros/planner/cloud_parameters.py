@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperseg_core.errors import ConfigError
+from hyperseg_ros.node.parameters import camera_problems
 from hyperseg_ros.planner.layouts import LAYOUTS
 from hyperseg_ros.planner.painting import PaintRules
 from hyperseg_ros.planner.pairing import PairRules
@@ -134,9 +135,8 @@ class CloudParameters:
                 f'Parameter time_offset_s has {len(self.time_offset_s)} numbers, expected {count}.'
             )
             raise ConfigError(msg)
-        if len(set(self.cameras)) != len(self.cameras):
-            msg = f'Parameter cameras is {list(self.cameras)}, expected names that differ.'
-            raise ConfigError(msg)
+        for problem in camera_problems(self.cameras):
+            raise ConfigError(problem)
         if self.source == 'depth' and count > 1:
             msg = 'With `source: depth` there is one camera: leave `cameras` empty.'
             raise ConfigError(msg)

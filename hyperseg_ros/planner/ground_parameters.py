@@ -104,4 +104,7 @@ class GroundParameters:
         if not self.base_frame:
             msg = 'Parameter base_frame is empty, expected the name of a frame on the ground.'
             raise ConfigError(msg)
+        if not self.drivable:
+            msg = 'Parameter drivable is empty, expected classes or groups, e.g. [drivable].'
+            raise ConfigError(msg)
         return layout

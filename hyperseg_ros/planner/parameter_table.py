@@ -6,6 +6,7 @@ They are declared as the segmenter declares its own (`node.declaration`): with w
 then checked, then fixed, so that a wrong value is told and ends nothing.
 """
 
+import array
 from collections.abc import Mapping
 from dataclasses import MISSING
 from dataclasses import field
@@ -22,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hyperseg_core.errors import ConfigError
+from hyperseg_ros.node.declaration import declared
 from hyperseg_ros.node.parameters import ParameterSpec
 from hyperseg_ros.node.parameters import coerced
 
@@ -101,24 +103,21 @@ class ParameterTable(Generic[Parameters]):
         spec = self.specs[name]
         if spec.kind != 'list[float]':
             return coerced(spec, value)
-        items = tuple(value or ())
+        value = () if value is None else value  # an empty list on the command line
+        is_list = isinstance(value, list | tuple | array.array)
+        items = tuple(item for item in value if item != '') if is_list else (value,)
         are_numbers = all(type(item) in (int, float) and math.isfinite(item) for item in items)
         length = self._lengths.get(name, ())
-        if isinstance(value, str) or not are_numbers or (length and len(items) not in length):
-            counts = ' or '.join(map(str, length))
-            msg = f'Parameter {name} is {list(items)}, expected {counts} finite numbers.'
+        if not is_list or not are_numbers or (length and len(items) not in length):
+            counts = ' or '.join(map(str, length)) or 'a list of'
+            shown = list(items) if is_list else value
+            msg = f'Parameter {name} is {shown!r}, expected {counts} finite numbers.'
             raise ConfigError(msg)
         return tuple(float(item) for item in items)
 
     def _declare(self, spec: ParameterSpec) -> Any:
-        loose = ParameterDescriptor(dynamic_typing=True)
-        empty = {'list[str]': [''], 'list[float]': []}
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
-        default = empty.get(spec.kind, default) if default == [] else default
-        given = self._node.declare_parameter(spec.name, default, loose).value
-        given = (
-            list(given) if spec.kind.startswith('list') and not isinstance(given, str) else given
-        )
+        given = declared(self._node, spec.name, default)
         try:
             value = self.coerced(spec.name, given)
         except ConfigError as error:
