@@ -207,8 +207,17 @@ class _Fan:
         if not np.abs(camera).max() < _FARTHEST_M:
             msg = f'The camera is at {camera.tolist()} m in the base frame, which cannot be.'
             raise ConfigError(msg)
-        normal = np.array(layout.plane[:3]) / np.linalg.norm(layout.plane[:3])
-        above = float(normal @ camera - layout.plane[3] / np.linalg.norm(layout.plane[:3]))
+        up = np.array(layout.plane) / np.copysign(
+            np.linalg.norm(layout.plane[:3]), layout.plane[2]
+        )
+        normal = up[:3]
+        above = float(normal @ camera - up[3])
+        if not above > 0:
+            msg = (
+                f'The camera is {-above:.2f} m below the plane: look at z of its pose, from TF or '
+                f'camera_pose, and at ground_plane.'
+            )
+            raise ConfigError(msg)
         foot = camera - above * normal
         axis = base_from_camera[:3, 2]
         ahead_rad = float(np.arctan2(axis[1], axis[0])) if np.hypot(*axis[:2]) > 1e-3 else 0.0

@@ -290,3 +290,14 @@ def test_contacts_on_rendered_streets_are_where_the_street_has_them() -> None:
         contacts(dataclasses.replace(item, lens=lower), item.frame.labels) for item in views[:5]
     )
     assert wrong.median_error > 0.03
+
+
+@pytest.mark.parametrize('plane', [(0.0, 0.0, 1.0, 0.0), (0.0, 0.0, -2.0, 0.0)])
+def test_a_camera_below_the_plane_is_refused(plane: tuple[float, float, float, float]) -> None:
+    layout = GroundLayout(plane=plane)
+    assert build_table(LENS, camera(), layout).is_seen.any()
+    below = matrix_of_pose((0.5, 0.0, -1.5, 0.0, -0.3, 0.0)) @ BODY_FROM_OPTICAL
+    with pytest.raises(
+        ConfigError, match=r'is 1\.50 m below the plane: look at z .* ground_plane'
+    ):
+        build_table(LENS, below, layout)
