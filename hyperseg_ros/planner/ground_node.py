@@ -57,7 +57,9 @@ class GroundNode(PlannerNode[GroundParameters]):
         self._layout = GroundLayout()
         super().__init__('ground', GroundParameters, **options)
         steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
-        self._retry_timer = self.create_timer(_RETRY_S, self._try_pending, clock=steady)
+        self._retry_timer = self.create_timer(
+            _RETRY_S, self.guarded(self._try_pending), clock=steady
+        )
         self._retry_timer.cancel()
 
     def prepare(self) -> str:

@@ -3,6 +3,7 @@
 """What the planners' nodes share: lifecycle, listening only while they are listened to, health."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 from typing import Generic
@@ -51,7 +52,8 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
         # Not the ROS clock: a paused simulation still wants to know why nothing comes out.
         steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
         self.create_timer(1.0, self._report_health, clock=steady)
-        self.create_timer(_POLL_S, self._listen_if_heard, clock=steady)
+        self._faults: dict[str, str] = {}
+        self.create_timer(_POLL_S, self.guarded(self._listen_if_heard), clock=steady)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
     @abstractmethod
@@ -74,6 +76,24 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
     @abstractmethod
     def forget(self) -> None:
         """Let go of what was made of the inputs."""
+
+    def guarded(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Return a timer's callback that tells what it raises.
+
+        What escapes a timer each time keeps the executor from the others, diagnostics among them.
+        """
+        name = callback.__name__
+
+        def run() -> None:
+            try:
+                callback()
+                self._faults.pop(name, None)
+            except Exception as error:
+                fault = f'{type(error).__name__}: {" ".join(str(error).split())}'
+                self._faults[name] = fault
+                self.get_logger().error(f'In {name}: {fault}', throttle_duration_sec=5.0)
+
+        return run
 
     def _autostart(self) -> None:
         self.destroy_timer(self._autostart_timer)
@@ -196,7 +216,10 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
         status = failed_status(self, self.get_name(), '')
         status.level = DiagnosticStatus.OK
         status.message = f'{snapshot.rate_out_hz:.1f} outputs/s'
-        if not self.is_heard:
+        if self._faults:
+            status.level = DiagnosticStatus.ERROR
+            status.message = '; '.join(self._faults.values())
+        elif not self.is_heard:
             status.message = 'nobody subscribes, so nothing is done'
         elif snapshot.is_silent:
             status.level = DiagnosticStatus.WARN
