@@ -41,8 +41,11 @@ from hyperseg_ros.planner.mask_input import MaskInput
 from hyperseg_ros.planner.mask_input import stamp_ns
 from hyperseg_ros.planner.painting import Paint
 from hyperseg_ros.planner.painting import check_ids
+from hyperseg_ros.planner.pairing import MAX_CLOUDS
+from hyperseg_ros.planner.pairing import MAX_MIB
 from hyperseg_ros.planner.pairing import Paired
 from hyperseg_ros.planner.pairing import StampPairer
+from hyperseg_ros.planner.pairing import num_beyond
 from hyperseg_ros.planner.planner_node import PlannerNode
 from hyperseg_ros.planner.planner_node import why_no_mask
 from hyperseg_ros.planner.pose import Matrix
@@ -70,7 +73,7 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         super().__init__('labelled_cloud', CloudParameters, **options)
         self._drops = DropLog(self, self.health)
         steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
-        self.create_timer(_RETRY_S, self._work_off, clock=steady)
+        self.create_timer(_RETRY_S, self.guarded(self._work_off), clock=steady)
 
     def prepare(self) -> str:
         """Create inputs and publishers."""
@@ -138,9 +141,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
 
     def _on_cloud(self, message: Any) -> None:
         assert self._pairer is not None
-        lost = self._pairer.add_cloud(message, stamp_ns(message.header), time.monotonic())
-        for _ in range(lost):
-            self.health.frame_dropped('superseded')
+        stamp, size = stamp_ns(message.header), len(message.data)
+        self._supersede(self._pairer.add_cloud(message, stamp, time.monotonic(), size))
         self._work_off()
 
     def _work_off(self) -> None:
@@ -151,7 +153,9 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         until_s = now_s + self.parameters.values.wait_s
         self._pending += [(pair, until_s) for pair in self._pairer.ready(now_s)]
         waiting, self._pending = self._pending, []
-        for pair, deadline_s in waiting:
+        beyond = num_beyond(len(pair.cloud.data) for pair, _ in waiting)
+        self._supersede(beyond)
+        for pair, deadline_s in waiting[beyond:]:
             try:
                 self._work(pair)
             except NoTransformError as error:
@@ -159,6 +163,15 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
                     self._pending.append((pair, deadline_s))
                 else:
                     self._leave_out('no TF', error)
+
+    def _supersede(self, count: int) -> None:
+        """Count clouds that newer ones had to replace while they waited."""
+        for _ in range(count):
+            self._leave_out(
+                'superseded',
+                f'more than {MAX_CLOUDS} clouds, or {MAX_MIB} MiB of them, wait for their masks '
+                f'and TF; set wait_s below {self.parameters.values.wait_s:g} s, or publish fewer',
+            )
 
     def _leave_out(self, cause: str, error: object) -> None:
         topic = self._cloud.topic if self._cloud is not None else 'cloud'

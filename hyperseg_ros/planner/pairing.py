@@ -7,7 +7,7 @@ for a bounded time, until a mask of each camera has come that is not older than 
 """
 
 from collections import OrderedDict
-from collections import deque
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -16,8 +16,25 @@ from typing import TypeVar
 Cloud = TypeVar('Cloud')
 Mask = TypeVar('Mask')
 
-_MAX_CLOUDS = 8
+MAX_CLOUDS = 1000
+MAX_MIB = 256
+"""Most that waits, beside `wait_s`: ten seconds of any sensor, and never all of the memory."""
 _MAX_MASKS = 30
+
+
+def num_beyond(sizes: Iterable[int]) -> int:
+    """Return how many of the oldest clouds must go, so that the others may wait.
+
+    Args:
+        sizes: Of the clouds [bytes], the oldest first; the last one always stays.
+    """
+    newest_first = list(sizes)[::-1]
+    left = 0
+    for count, size in enumerate(newest_first):
+        left += size
+        if count and (count >= MAX_CLOUDS or left > MAX_MIB << 20):
+            return len(newest_first) - count
+    return 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +74,7 @@ class StampPairer(Generic[Cloud, Mask]):
         self.rules = rules
         self._offsets_ns = [round(1e9 * offset) for offset in offsets_s]
         self._masks: list[OrderedDict[int, Mask]] = [OrderedDict() for _ in offsets_s]
-        self._clouds: deque[tuple[Cloud, int, float]] = deque()
+        self._clouds: list[tuple[Cloud, int, float, int]] = []
 
     def clear(self) -> int:
         """Forget everything; returns how many clouds waited."""
@@ -75,24 +92,24 @@ class StampPairer(Generic[Cloud, Mask]):
         if len(masks) > _MAX_MASKS:
             masks.popitem(last=False)
 
-    def add_cloud(self, cloud: Cloud, stamp_ns: int, now_s: float) -> int:
-        """Keep a cloud; returns how many older ones had to go."""
-        self._clouds.append((cloud, stamp_ns, now_s))
-        count = 0
-        while len(self._clouds) > _MAX_CLOUDS:
-            self._clouds.popleft()
-            count += 1
+    def add_cloud(self, cloud: Cloud, stamp_ns: int, now_s: float, size: int = 0) -> int:
+        """Keep a cloud of a size [bytes]; returns how many older ones had to go."""
+        self._clouds.append((cloud, stamp_ns, now_s, size))
+        count = num_beyond(item[-1] for item in self._clouds)
+        del self._clouds[:count]
         return count
 
     def ready(self, now_s: float) -> list[Paired[Cloud, Mask]]:
         """Return the clouds that need wait no longer, the oldest first."""
+        clouds, self._clouds = self._clouds, []
         found = []
-        for item in list(self._clouds):
-            cloud, stamp_ns, came_s = item
+        for item in clouds:
+            cloud, stamp_ns, came_s, _ = item
             is_late = now_s - came_s >= self.rules.wait_s
             if is_late or all(self._is_settled(masks, stamp_ns) for masks in self._masks):
-                self._clouds.remove(item)
                 found.append(self._paired(cloud, stamp_ns))
+            else:
+                self._clouds.append(item)
         return found
 
     @property

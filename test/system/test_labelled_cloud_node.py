@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterator
 from pathlib import Path
+import time
 from typing import Any
 
 import numpy as np
@@ -344,6 +345,27 @@ def test_bad_clouds_are_dropped_by_cause_and_the_node_lives(
     assert 'the id 200' in log.read_text()
 
 
+def test_fast_clouds_are_painted_with_masks_that_come_much_later(
+    client: Client, tmp_path: Path
+) -> None:
+    street, clouds = Street(client), client.publisher('/cloud', PointCloud2, reliable=True)
+    painted = client.listen('/labelled_cloud/points', PointCloud2)
+    waiting: list[tuple[float, Image]] = []
+
+    def step() -> bool:
+        """Send clouds at 30 Hz, and their masks 0.35 s later."""
+        for _ in range(10):
+            waiting.append((time.monotonic(), street.image(street.mask)))
+            clouds.publish(cloud_message(waiting[-1][1].header.stamp, POINTS[:500]))
+            while waiting and time.monotonic() - waiting[0][0] >= 0.35:
+                street.publish(waiting.pop(0)[1])
+            client.spin(0.03)
+        return len(painted) > 10
+
+    with planner_process('labelled_cloud_node', tmp_path / 'log', GIVEN):
+        assert client.wait(step, 20)
+
+
 def test_silence_is_explained(client: Client, tmp_path: Path) -> None:
     diagnostics = client.diagnostics()
     painted = client.listen('/labelled_cloud/points', PointCloud2)
@@ -378,6 +400,11 @@ def test_silence_is_explained(client: Client, tmp_path: Path) -> None:
     [
         ({'label_set': 'camvid'}, 'TF needs tf2_ros'),
         (GIVEN | {'camera_pose': '[0.0, 1.0]'}, 'camera_pose has 2 numbers, expected 6'),
+        (
+            GIVEN | {'cameras': '[front-left]'},
+            "use letters, digits and underscores, e.g. 'front_left'",
+        ),
+        (GIVEN | {'cameras': 5}, 'cameras is 5, expected list[str]'),
         (GIVEN | {'class_map': '[road]'}, "'road', expected NAME:ID"),
         (GIVEN | {'remove': '[unicorn]'}, "No class or group 'unicorn'"),
         (GIVEN | {'layout': 'pcd'}, 'expected one of xyzcpe, xyzrgb_label, organised'),
@@ -393,6 +420,18 @@ def test_parameters_that_cannot_work_are_told(
     diagnostics, log = client.diagnostics(), tmp_path / 'log'
     with planner_process('labelled_cloud_node', log, parameters):
         assert client.wait(lambda: told in status(diagnostics), 20), log.read_text()
+
+
+def test_empty_lists_are_lists(client: Client, tmp_path: Path) -> None:
+    names = ('cameras', 'remove', 'class_map', 'time_offset_s')
+    painted = client.listen('/labelled_cloud/points', PointCloud2)
+    street, clouds = Street(client), client.publisher('/cloud', PointCloud2, reliable=True)
+    parameters = GIVEN | dict.fromkeys(names, '[]')
+    with planner_process('labelled_cloud_node', tmp_path / 'log', parameters):
+        assert publish_both(street, clouds, painted)
+        for name in names:
+            reason = client.set_parameter('/labelled_cloud', name, []).reason
+            assert 'clean the node up' in reason or 'type' in reason
 
 
 def test_a_street_and_its_body_agree_on_left() -> None:

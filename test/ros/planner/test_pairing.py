@@ -1,5 +1,7 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from hyperseg_ros.planner.pairing import MAX_CLOUDS
+from hyperseg_ros.planner.pairing import MAX_MIB
 from hyperseg_ros.planner.pairing import PairRules
 from hyperseg_ros.planner.pairing import StampPairer
 
@@ -60,11 +62,31 @@ def test_time_that_goes_back_is_just_another_stamp() -> None:
     assert pairer.ready(0.0)[0].masks == {0: ('again', 1000 * MS)}
 
 
-def test_what_waits_is_bounded() -> None:
+def test_fast_clouds_wait_for_masks_that_come_much_later() -> None:
+    pairer: StampPairer[int, int] = StampPairer([0.0], PairRules(wait_s=0.5))
+    found, num_masks = [], 0
+    for index in range(60):  # 30 Hz, and masks 0.35 s later
+        now_s = index / 30
+        assert pairer.add_cloud(index, index * 33 * MS, now_s, size=5_000_000) == 0
+        while num_masks / 30 + 0.35 <= now_s:
+            pairer.add_mask(0, num_masks, num_masks * 33 * MS)
+            num_masks += 1
+        found += pairer.ready(now_s)
+    assert [item.cloud for item in found] == list(range(num_masks))
+    assert all(item.masks[0][0] == item.cloud for item in found)
+
+
+def test_what_waits_is_bounded_by_count_and_by_bytes() -> None:
     pairer: StampPairer[int, int] = StampPairer([0.0], PairRules(wait_s=100.0))
-    lost = sum(pairer.add_cloud(index, index, now_s=0.0) for index in range(20))
-    assert lost == 12
+    lost = sum(pairer.add_cloud(index, index, now_s=0.0) for index in range(MAX_CLOUDS + 20))
+    assert lost == 20
     for index in range(100):
         pairer.add_mask(0, index, -index - 1)
-    assert pairer.clear() == 8
+    assert pairer.clear() == MAX_CLOUDS
     assert not pairer.is_waiting
+    quarter = MAX_MIB << 18
+    assert [pairer.add_cloud(index, index, 0.0, quarter) for index in range(6)] == [
+        0, 0, 0, 0, 1, 1
+    ]  # fmt: skip
+    assert pairer.add_cloud(6, 6, 0.0, 8 * quarter) == 4
+    assert pairer.clear() == 1
