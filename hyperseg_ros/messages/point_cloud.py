@@ -18,6 +18,8 @@ from hyperseg_core.errors import InputError
 _KINDS = ('', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'f4', 'f8')
 """NumPy's names of PointField's data types, by number."""
 _MAX_POINTS = 20_000_000
+_MAX_POINT_BYTES = 1 << 20
+"""NumPy's types end at 2 GiB, and no sensor's point is a thousandth of this."""
 Points = NDArray[np.float32]
 
 
@@ -50,6 +52,11 @@ def read_structured(message: Any) -> NDArray[np.void]:
 
 def _point_type(message: Any) -> np.dtype[np.void]:
     step, order = int(message.point_step), '>' if message.is_bigendian else '<'
+    if step > _MAX_POINT_BYTES:
+        msg = (
+            f'A cloud has {step} bytes a point (point_step), at most {_MAX_POINT_BYTES} are read.'
+        )
+        raise InputError(msg)
     names: list[str] = []
     formats: list[Any] = []
     offsets: list[int] = []

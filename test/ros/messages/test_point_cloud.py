@@ -96,6 +96,9 @@ def test_clouds_without_points_are_empty() -> None:
         ({'fields': [*PLAIN_FIELDS[:2], field('z', 0, 7, 2)]}, "'z' of the cloud holds 2 numbers"),
         ({'fields': [field('x', 0, 7, 2**31)]}, 'count 2147483648'),
         ({'height': 2**31, 'width': 2**31}, 'too large'),
+        ({'point_step': 2**32 - 1}, 'has 4294967295 bytes a point'),
+        ({'point_step': 2**32 - 1, 'height': 0}, 'has 4294967295 bytes a point'),
+        ({'point_step': 2**32 - 1, 'fields': [field('x', 0, 7, 2**31)]}, 'bytes a point'),
         ({'point_step': 0}, "Field 'x' of a cloud has data type 7, count 1"),
     ],
 )

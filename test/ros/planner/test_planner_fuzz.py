@@ -42,7 +42,8 @@ FUZZ = hypothesis.settings(max_examples=150, deadline=None)
             count=st.one_of(st.integers(0, 3), st.just(2**31)),
         ), max_size=5,
     ),
-    SIZES, SIZES, st.integers(0, 48), SIZES, st.booleans(), st.binary(max_size=600),
+    SIZES, SIZES, st.one_of(st.integers(0, 48), st.sampled_from((2**31, 2**32 - 1))), SIZES,
+    st.booleans(), st.binary(max_size=600),
 )  # fmt: skip
 def test_clouds(
     fields: list[Any], height: int, width: int, step: int, row_step: int, big: bool, data: bytes
