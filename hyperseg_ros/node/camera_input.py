@@ -27,14 +27,12 @@ from hyperseg_ros.messages.decoding import ImageDecoder
 from hyperseg_ros.messages.decoding import codec_of
 from hyperseg_ros.messages.decoding import described_kind
 from hyperseg_ros.node.health import StreamHealth
+from hyperseg_ros.node.loss_counter import LossCounter
 from hyperseg_ros.node.parameters import NodeParameters
 from hyperseg_ros.node.rate_limit import RateLimit
-from hyperseg_ros.node.sequence_gaps import SequenceGaps
 
 _VIDEO_DEPTH = 60
 """Packets of a video that may wait: none may be left out."""
-_MAX_LOST = 1 << 20
-"""Frames that may get lost between two looks; more is no count."""
 
 
 def input_qos(depth: int = 1) -> QoSProfile:
@@ -101,7 +99,7 @@ class CameraInput:
         self.camera_info: CameraInfo | None = None
         """The last one that arrived."""
         self._decoder = ImageDecoder()
-        self._gaps = SequenceGaps()
+        self._losses = LossCounter(health)
         self.transport = 'raw'
         self.qos_problem = ''
         """What of a publisher's QoS does not match, since the last frame."""
@@ -133,14 +131,16 @@ class CameraInput:
     def subscribe(self, transport: str) -> None:
         """Start to listen."""
         self.transport = transport
-        self._decoder, self._gaps = ImageDecoder(), SequenceGaps()
+        self._decoder, self._losses = ImageDecoder(), LossCounter(self._health)
         self._health.start_waiting()
         is_video = transport in VIDEO_TRANSPORTS
         image = self._node.create_subscription(
             message_class(transport), f'{self._prefix}image',
             self._on_packet if is_video else self._on_image,
             input_qos(depth=1 if transport == 'raw' else _VIDEO_DEPTH),
-            event_callbacks=subscription_events(self._on_incompatible_qos, self._on_message_lost),
+            event_callbacks=subscription_events(
+                self._on_incompatible_qos, self._losses.on_message_lost
+            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip
         self._subscriptions.append(image)
@@ -161,7 +161,7 @@ class CameraInput:
         if self._carries_video(message):
             self._on_packet(message, info)
             return
-        self._health.frame_received(self._gaps.before(info))
+        self._losses.on_received(info)
         self._put(CameraFrame(message, time.monotonic()))
 
     def _carries_video(self, message: Any) -> bool:
@@ -173,7 +173,7 @@ class CameraInput:
 
     def _on_packet(self, message: Any, info: Any) -> None:
         """Decode each packet of a video as it comes: those after it need it."""
-        self._health.frame_received(self._gaps.before(info))
+        self._losses.on_received(info)
         frame = CameraFrame(message, time.monotonic())
         frame.pixels = self._decode(frame)
         if frame.pixels is not None:
@@ -198,11 +198,6 @@ class CameraInput:
             f'qos_overrides.{self.topic}.subscription.{policy} to what it offers.',
             throttle_duration_sec=5.0,
         )
-
-    def _on_message_lost(self, event: Any) -> None:
-        # Fast DDS's count overflows now and then, and arrives as a number beyond all frames.
-        count = event.total_count_change
-        self._health.frames_lost(count if count < _MAX_LOST else 1)
 
     def take(self) -> CameraFrame | None:
         """Empty the mailbox."""

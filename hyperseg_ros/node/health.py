@@ -15,11 +15,17 @@ _WINDOW = 300
 _RATE_WINDOW = 4_000
 """Moments kept for rates: two seconds of any camera."""
 _SILENCE_S = 2.0
-REMEDY_OF_LOSS = (
-    'start the camera with FASTDDS_DEFAULT_PROFILES_FILE naming the config/fastdds.xml of '
-    'hyperseg_ros: its shared memory has room for images'
-)
-"""What to do about frames that get lost between processes."""
+
+
+def remedy_of_loss(publisher: str) -> str:
+    """Say what to do about messages of a publisher that get lost between processes."""
+    return (
+        f'start {publisher} with FASTDDS_DEFAULT_PROFILES_FILE naming the config/fastdds.xml of '
+        f'hyperseg_ros: its shared memory has room for images'
+    )
+
+
+REMEDY_OF_LOSS = remedy_of_loss('the camera')
 
 
 @dataclass(slots=True)
@@ -33,7 +39,6 @@ class Snapshot:
     rate_out_hz: float
     stages_ms: dict[str, tuple[float, float, float]]
     """p50, p95, p99 by stage; `age` is the time from stamp to publication."""
-    last_problem: str
     is_silent: bool
     recent_drops: Counter[str] = field(default_factory=Counter)
     lost: int = 0
@@ -41,6 +46,15 @@ class Snapshot:
     recent_lost: int = 0
     unread: int = 0
     """Frames that newer ones replaced before this process got to read them."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """The last that was said of each cause of drops."""
+
+    def commonest_drop(self, what: str) -> str:
+        """Say how many were dropped in the last second for the commonest cause, and why."""
+        cause, count = self.recent_drops.most_common(1)[0]
+        problem = self.problems.get(cause, '').rstrip('.')
+        detail = f': {problem}' if problem else ''
+        return f'{count} {what} in the last second, {cause}{detail}'
 
 
 class StreamHealth:
@@ -55,7 +69,7 @@ class StreamHealth:
         self._arrivals: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._departures: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._stages: dict[str, deque[float]] = {}
-        self._last_problem = ''
+        self._problems: dict[str, str] = {}
         self._last_output_s = time.monotonic()
 
     def start_waiting(self) -> None:
@@ -81,7 +95,7 @@ class StreamHealth:
             self._drops[cause] += 1
             self._recent_drops[cause] += 1
             if problem:
-                self._last_problem = problem
+                self._problems[cause] = problem
 
     def frame_published(self) -> None:
         """Count a published frame."""
@@ -114,13 +128,13 @@ class StreamHealth:
                 rate_in_hz=_rate(self._arrivals, now_s),
                 rate_out_hz=_rate(self._departures, now_s),
                 stages_ms=stages,
-                last_problem=self._last_problem,
                 is_silent=now_s - self._last_output_s > _SILENCE_S,
                 recent_drops=recent,
                 lost=self._lost,
                 recent_lost=self._lost - told,
                 # What the middleware lost is missing, too.
                 unread=max(0, self._missing - self._lost),
+                problems=dict(self._problems),
             )
 
 
@@ -188,7 +202,5 @@ def cause_of_silence(
     if not snapshot.rate_in_hz and not snapshot.recent_drops:
         return f'{num_publishers} publisher(s) on {topic}, but no frame arrives'
     if snapshot.recent_drops:
-        cause, count = snapshot.recent_drops.most_common(1)[0]
-        detail = f': {snapshot.last_problem}' if snapshot.last_problem else ''
-        return f'{count} frame(s) dropped in the last second, {cause}{detail}'
+        return snapshot.commonest_drop('frame(s) dropped')
     return 'frames arrive and are being worked on'

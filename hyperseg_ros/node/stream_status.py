@@ -54,7 +54,8 @@ class StreamStatus:
             status.level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.WARN
             status.message = self._cause(snapshot, failure, is_building=is_building)
             self._node.get_logger().warning(
-                f'No mask for {self._source.topic}: {status.message}.', throttle_duration_sec=5.0
+                f'No mask for {self._source.topic}: {status.message.rstrip(".")}.',
+                throttle_duration_sec=5.0,
             )
         if snapshot.recent_lost:
             self._node.get_logger().warning(

@@ -19,11 +19,14 @@ from hyperseg_ros.messages.point_cloud import Points
 from hyperseg_ros.messages.point_cloud import read_xyz
 from hyperseg_ros.node.camera_input import input_qos
 from hyperseg_ros.node.health import StreamHealth
+from hyperseg_ros.node.loss_counter import LossCounter
 from hyperseg_ros.planner.depth import DepthRays
 from hyperseg_ros.planner.depth import read_depth
 from hyperseg_ros.planner.lens import Lens
+from hyperseg_ros.planner.lens import LensError
 from hyperseg_ros.planner.lens import lens_of
 from hyperseg_ros.planner.mask_input import MaskFrame
+from hyperseg_ros.planner.mask_input import loss_events
 from hyperseg_ros.planner.mask_input import numbers_of
 
 _DEPTH = 2
@@ -74,7 +77,8 @@ class CloudInput:
         self._node, self._health, self._on_cloud = node, health, on_cloud
         self._is_depth = is_depth
         self._info: CameraInfo | None = None
-        self._rays: tuple[Any, DepthRays] | None = None
+        self._rays: tuple[Any, DepthRays | LensError] | None = None
+        self._losses = LossCounter(health)
         self._subscriptions: list[Any] = []
 
     @property
@@ -90,16 +94,18 @@ class CloudInput:
     def subscribe(self) -> None:
         """Start to listen."""
         self._health.start_waiting()
+        self._losses = LossCounter(self._health)
+        kind, name = (Image, 'depth') if self._is_depth else (PointCloud2, 'cloud')
         listen = self._node.create_subscription
+        self._subscriptions = [
+            listen(
+                kind, name, self._on_message, input_qos(_DEPTH),
+                event_callbacks=loss_events(self._node, self._losses),
+            )
+        ]  # fmt: skip
         if self._is_depth:
-            self._subscriptions = [
-                listen(Image, 'depth', self._on_message, input_qos(_DEPTH)),
-                listen(CameraInfo, 'depth/camera_info', self._on_info, input_qos()),
-            ]
-        else:
-            self._subscriptions = [
-                listen(PointCloud2, 'cloud', self._on_message, input_qos(_DEPTH))
-            ]
+            info = listen(CameraInfo, 'depth/camera_info', self._on_info, input_qos())
+            self._subscriptions.append(info)
 
     def unsubscribe(self) -> None:
         """Stop listening."""
@@ -107,8 +113,8 @@ class CloudInput:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _on_message(self, message: Any) -> None:
-        self._health.frame_received()
+    def _on_message(self, message: Any, info: Any) -> None:
+        self._losses.on_received(info)
         self._on_cloud(message)
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -134,5 +140,16 @@ class CloudInput:
             raise InputError(msg)
         key = (depth.shape, numbers_of(info))
         if self._rays is None or self._rays[0] != key:
-            self._rays = (key, DepthRays(lens_of(info, *depth.shape)))
-        return self._rays[1]
+            self._rays = (key, _rays_of(info, depth.shape))
+        rays = self._rays[1]
+        if isinstance(rays, LensError):
+            raise rays
+        return rays
+
+
+def _rays_of(info: CameraInfo, shape: tuple[int, ...]) -> DepthRays | LensError:
+    """Return the rays, or why there are none: to find that out again at each image takes long."""
+    try:
+        return DepthRays(lens_of(info, shape[0], shape[1]))
+    except LensError as error:
+        return error

@@ -12,8 +12,14 @@ from hyperseg_core.errors import InputError
 from hyperseg_ros.messages.point_cloud import Points
 from hyperseg_ros.messages.raw_image import image_rows
 from hyperseg_ros.planner.lens import Lens
+from hyperseg_ros.planner.lens import LensError
 
 _CORRECTIONS = 10
+_AWAY_PX = 1.0
+_WIDEST = 100.0
+"""Tangent of the widest angle of a ray, half a degree from the side."""
+_LEAST_SHARE = 0.25
+"""Of the pixels: a fisheye lens fills no more of a wide picture's corners."""
 _KINDS = {'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'}
 
 
@@ -40,19 +46,33 @@ class DepthRays:
     """The direction of each pixel of a camera, which its depth stretches to a point."""
 
     def __init__(self, lens: Lens) -> None:
-        """Undistort every pixel, once."""
+        """Undistort every pixel, once.
+
+        Raises:
+            LensError: If the undistorted rays do not lead back to their pixels.
+        """
         self.lens = lens
         shape = (lens.height, lens.width)
         columns, rows = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
         pixels = np.stack((columns, rows), axis=-1).reshape(-1, 1, 2).astype(np.float64)
-        if lens.model == 'equidistant':
-            straight = cv2.fisheye.undistortPoints(pixels, lens.matrix, lens.distortion)
-        else:
-            straight = cv2.undistortPoints(pixels, lens.matrix, lens.distortion)
-        if lens.model != 'equidistant' and lens.distortion.any():
-            straight = _corrected(lens, pixels, straight)
+        with np.errstate(all='ignore'):
+            if lens.model == 'equidistant':
+                straight = cv2.fisheye.undistortPoints(pixels, lens.matrix, lens.distortion)
+            else:
+                straight = cv2.undistortPoints(pixels, lens.matrix, lens.distortion)
+            if lens.model != 'equidistant' and lens.distortion.any():
+                straight = _corrected(lens, pixels, straight)
+            leads_back = _lead_back(lens, pixels, straight)
+        share = float(leads_back.mean())
+        if share < _LEAST_SHARE:
+            msg = (
+                f'CameraInfo undistorts {100 * share:.0f} % of the pixels only: focal length '
+                f'{lens.matrix[0, 0]:g} px, distortion {lens.distortion.tolist()!s:.120}, which '
+                f'no camera has; calibrate it.'
+            )
+            raise LensError(msg)
         self._rays = np.ones((*shape, 3), np.float32)
-        self._rays[..., :2] = straight.reshape(*shape, 2)
+        self._rays[..., :2] = np.where(leads_back, straight, np.nan).reshape(*shape, 2)
         self._points = np.empty((*shape, 3), np.float32)
 
     def points(self, depth: NDArray[np.float32]) -> Points:
@@ -70,6 +90,17 @@ class DepthRays:
             raise InputError(msg)
         np.multiply(self._rays, depth[..., None], out=self._points)
         return self._points.reshape(-1, 3)
+
+
+def _lead_back(
+    lens: Lens, pixels: NDArray[np.float64], straight: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which rays (N, 1, 2) are seen at their pixels (N, 1, 2); returns (N, 1, 1)."""
+    points = np.concatenate((straight, np.ones_like(straight[..., :1])), axis=-1)
+    places, is_seen = lens.project(points)
+    away_px = np.abs(places - pixels).max(-1, keepdims=True)
+    is_ahead = np.abs(straight).max(-1, keepdims=True) < _WIDEST
+    return (away_px < _AWAY_PX) & is_ahead & is_seen[..., None]  # NaN is none of them
 
 
 def _corrected(

@@ -38,8 +38,10 @@ from hyperseg_ros.planner.pose import BODY_FROM_OPTICAL
 from hyperseg_ros.planner.pose import Matrix
 from hyperseg_ros.planner.pose import has_moved
 from hyperseg_ros.planner.pose import matrix_of_pose
+from hyperseg_ros.planner.transforms import FrameIdError
 from hyperseg_ros.planner.transforms import NoTransformError
 from hyperseg_ros.planner.transforms import Transforms
+from hyperseg_ros.planner.transforms import check_frame_id
 from hyperseg_ros.process.running import run_node
 
 _RETRY_S = 0.01
@@ -69,10 +71,12 @@ class GroundNode(PlannerNode[GroundParameters]):
         if values.label_set:
             state_table(load_labels(values.label_set), values.drivable)
         if not values.camera_pose:
-            self.transforms = Transforms(self)
+            remedy = 'set `base_frame` to a frame that TF has, or `camera_pose`'
+            self.transforms = Transforms(self, remedy)
         self._source = MaskInput(
             self, '', self.health, self._on_frame, label_set=values.label_set,
             is_rectified=values.is_rectified, with_confidence=values.min_confidence > 0,
+            without_confidence='min_confidence: 0.0',
         )  # fmt: skip
         reliable = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
         # Maps are transient local (REP 2003 leaves it to them): Nav2's static layer asks for it.
@@ -101,6 +105,16 @@ class GroundNode(PlannerNode[GroundParameters]):
         """The masks."""
         return [self._source] if self._source is not None else []
 
+    @property
+    def input_topic(self) -> str:
+        """The masks'."""
+        return str(self.resolve_topic_name('mask'))
+
+    def expire(self) -> None:
+        """Leave out masks whose confidence does not come."""
+        for source in self.inputs:
+            source.expire()
+
     def forget(self) -> None:
         """Drop the masks that wait for their TF."""
         for _ in self._pending:
@@ -111,7 +125,11 @@ class GroundNode(PlannerNode[GroundParameters]):
         self._pending.append(frame)
         while len(self._pending) > _MAX_PENDING:
             self._pending.pop(0)
-            self.health.frame_dropped('superseded')
+            self._leave_out(
+                'superseded',
+                f'more than {_MAX_PENDING} masks wait for TF; set a shorter tf_wait_s than '
+                f'{self.parameters.values.tf_wait_s:g} s',
+            )
         self._try_pending()
 
     def _try_pending(self) -> None:
@@ -127,6 +145,9 @@ class GroundNode(PlannerNode[GroundParameters]):
                 pose = self._base_from_camera(frame)
             except NoTransformError as error:
                 self._wait_on(frame, error)
+                continue
+            except FrameIdError as error:
+                self._leave_out('no frame_id', error)
                 continue
             except HyperSegError as error:
                 self._leave_out('bad TF', error)
@@ -146,7 +167,7 @@ class GroundNode(PlannerNode[GroundParameters]):
         else:
             self._leave_out('no TF', error)
 
-    def _leave_out(self, cause: str, error: Exception) -> None:
+    def _leave_out(self, cause: str, error: object) -> None:
         assert self._source is not None
         self._source.drop(cause, error)
 
@@ -154,6 +175,7 @@ class GroundNode(PlannerNode[GroundParameters]):
         values = self.parameters.values
         if self.transforms is None:
             return matrix_of_pose(values.camera_pose) @ BODY_FROM_OPTICAL
+        check_frame_id(frame.header.frame_id, 'the mask')
         return self.transforms.matrix(values.base_frame, frame.header.frame_id, frame.stamp_ns)
 
     def _work(self, frame: MaskFrame, pose: Matrix) -> None:
@@ -172,6 +194,9 @@ class GroundNode(PlannerNode[GroundParameters]):
             )  # fmt: skip
         except HyperSegError as error:
             self._leave_out(cause, error)
+            return
+        except Exception as error:  # whatever one mask provokes, the others are worked on
+            self._leave_out(cause, f'{type(error).__name__}: {error}')
             return
         self.health.add_stages(wait=start_s - frame.arrived_s, ground=time.monotonic() - start_s)
         self._publish(frame, view)

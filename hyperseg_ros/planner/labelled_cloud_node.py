@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node `labelled_cloud`: points with the classes of masks. Wiring only."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 import time
@@ -36,6 +37,7 @@ from hyperseg_ros.planner.labelled_cloud import organised
 from hyperseg_ros.planner.labelled_cloud import paint_from
 from hyperseg_ros.planner.layouts import PointLayout
 from hyperseg_ros.planner.layouts import class_table
+from hyperseg_ros.planner.lens import LensError
 from hyperseg_ros.planner.mask_input import MaskFrame
 from hyperseg_ros.planner.mask_input import MaskInput
 from hyperseg_ros.planner.mask_input import stamp_ns
@@ -48,9 +50,12 @@ from hyperseg_ros.planner.pairing import StampPairer
 from hyperseg_ros.planner.pairing import num_beyond
 from hyperseg_ros.planner.planner_node import PlannerNode
 from hyperseg_ros.planner.planner_node import why_no_mask
+from hyperseg_ros.planner.planner_node import why_nothing_arrives
 from hyperseg_ros.planner.pose import Matrix
+from hyperseg_ros.planner.transforms import FrameIdError
 from hyperseg_ros.planner.transforms import NoTransformError
 from hyperseg_ros.planner.transforms import Transforms
+from hyperseg_ros.planner.transforms import check_frame_id
 from hyperseg_ros.process.running import run_node
 
 _RETRY_S = 0.02
@@ -66,8 +71,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         self._cloud: CloudInput | None = None
         self._pairer: StampPairer[Any, MaskFrame] | None = None
         self._pending: list[tuple[Pair, float]] = []
-        self._mask_health = StreamHealth()
-        self._mask_snapshot = self._mask_health.snapshot()
+        self._mask_healths: list[StreamHealth] = []
+        self._mask_snapshots: list[Snapshot] = []
         self._poses: list[Matrix] = []
         self._layout: tuple[LabelSet, PointLayout] | None = None
         super().__init__('labelled_cloud', CloudParameters, **options)
@@ -91,11 +96,14 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         self._cloud = CloudInput(
             self, self.health, self._on_cloud, is_depth=values.source == 'depth'
         )
+        self._mask_healths = [StreamHealth() for _ in range(values.num_cameras)]
+        self._mask_snapshots = [health.snapshot() for health in self._mask_healths]
         self._masks = [
             MaskInput(
-                self, f'{name}/' if name else '', self._mask_health, partial(self._on_mask, index),
-                label_set=values.label_set, is_rectified=values.is_rectified,
-                with_confidence=values.use_confidence,
+                self, f'{name}/' if name else '', self._mask_healths[index],
+                partial(self._on_mask, index), label_set=values.label_set,
+                is_rectified=values.is_rectified, with_confidence=values.use_confidence,
+                without_confidence='use_confidence: false',
             )
             for index, name in enumerate(values.cameras or ('',))
         ]  # fmt: skip
@@ -125,6 +133,18 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         """Masks and points."""
         return [*self._masks, *([self._cloud] if self._cloud is not None else [])]
 
+    @property
+    def input_topic(self) -> str:
+        """That of the points."""
+        if self._cloud is not None:
+            return self._cloud.topic
+        return str(self.resolve_topic_name(self.parameters.values.source))
+
+    def expire(self) -> None:
+        """Leave out masks whose confidence does not come."""
+        for source in self._masks:
+            source.expire()
+
     def forget(self) -> None:
         """Drop what waits for each other."""
         count = len(self._pending) + (self._pairer.clear() if self._pairer is not None else 0)
@@ -136,7 +156,7 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         check_ids(frame.mask, len(frame.label_set))
         assert self._pairer is not None
         self._pairer.add_mask(camera, frame, frame.stamp_ns)
-        self._mask_health.frame_published()
+        self._mask_healths[camera].frame_published()
         self._work_off()
 
     def _on_cloud(self, message: Any) -> None:
@@ -163,6 +183,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
                     self._pending.append((pair, deadline_s))
                 else:
                     self._leave_out('no TF', error)
+            except Exception as error:  # whatever one cloud provokes, the others are worked on
+                self._leave_out(self._bad_points, f'{type(error).__name__}: {error}')
 
     def _supersede(self, count: int) -> None:
         """Count clouds that newer ones had to replace while they waited."""
@@ -174,8 +196,11 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
             )
 
     def _leave_out(self, cause: str, error: object) -> None:
-        topic = self._cloud.topic if self._cloud is not None else 'cloud'
-        self._drops.drop(topic, cause, error)
+        self._drops.drop(self.input_topic, cause, error)
+
+    @property
+    def _bad_points(self) -> str:
+        return 'bad depth' if self.parameters.values.source == 'depth' else 'bad cloud'
 
     def _work(self, pair: Pair) -> None:
         assert self._cloud is not None
@@ -192,8 +217,14 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
             self._publish(pair, points, pictures)
         except NoTransformError:
             raise
+        except LensError as error:
+            self._leave_out('bad camera_info', error)
+            return
+        except FrameIdError as error:
+            self._leave_out('no frame_id', error)
+            return
         except HyperSegError as error:
-            self._leave_out('bad depth' if values.source == 'depth' else 'bad cloud', error)
+            self._leave_out(self._bad_points, error)
             return
         self.health.add_stages(paint=time.monotonic() - start_s)
         self.add_age(pair.stamp_ns)
@@ -228,6 +259,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         own, other = points.header.frame_id, frame.header.frame_id
         if own == other and points.lens is not None:
             return np.eye(4)
+        check_frame_id(other, 'the mask')
+        check_frame_id(own, 'the points')
         if self.transforms is None:
             msg = (
                 f'the depth is of {own!r}, the mask of {other!r}: TF is needed between them, but '
@@ -290,30 +323,50 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         left = Paint(class_ids=found.class_ids.take(kept), confidence=found.confidence.take(kept))
         return self._cloud_message(pair, layout, points.points.take(kept, axis=0), left)
 
+    def streams(self, snapshot: Snapshot) -> list[tuple[str, Snapshot]]:
+        """Return the points and each camera's masks."""
+        self._mask_snapshots = [health.snapshot() for health in self._mask_healths]
+        topics = [source.topic('mask') for source in self._masks]
+        masks = zip(topics, self._mask_snapshots, strict=True)
+        return [*super().streams(snapshot), *masks]
+
     def more_values(self) -> list[tuple[str, str]]:
-        """Return what became of the masks."""
-        snapshot = self._mask_snapshot = self._mask_health.snapshot()
-        dropped = [(f'masks dropped, {cause}', str(n)) for cause, n in snapshot.drops.items()]
-        return [('masks received', str(snapshot.received)), *dropped]
+        """Return what became of the masks, of all cameras together."""
+        counts: Counter[str] = Counter()
+        for snapshot in self._mask_snapshots:
+            counts['masks received'] += snapshot.received
+            counts['masks lost on the way'] += snapshot.lost
+            counts['masks replaced unread'] += snapshot.unread
+            for cause, count in snapshot.drops.items():
+                counts[f'masks dropped, {cause}'] += count
+        return [(key, str(n)) for key, n in counts.items() if n or key == 'masks received']
+
+    def trouble(self) -> str:
+        """Say which cameras' masks do not come."""
+        for source, snapshot in zip(self._masks, self._mask_snapshots, strict=True):
+            if snapshot.is_silent:
+                why = why_no_mask(self, source, snapshot) or 'masks wait for their confidence'
+                return f'no mask from {source.topic("mask")}: {why}'
+        return ''
 
     def cause_of_silence(self, snapshot: Snapshot) -> str:
         """Say why nothing comes out."""
         if self._cloud is None:
             return 'the node is not configured'
-        if snapshot.recent_drops:
-            cause, count = snapshot.recent_drops.most_common(1)[0]
-            if cause != 'no mask near its stamp':
-                return f'{count} left out in the last second, {cause}: {snapshot.last_problem}'
-        for source in self._masks:
-            if found := why_no_mask(self, source, self._mask_snapshot):
-                return found
+        drops = snapshot.recent_drops
+        far = 'no mask near its stamp'
+        if drops and drops.most_common(1)[0][0] != far:
+            return snapshot.commonest_drop('left out')
+        for source, found in zip(self._masks, self._mask_snapshots, strict=True):
+            if why := why_no_mask(self, source, found):
+                return why
         topic = self._cloud.topic
         if self.count_publishers(topic) == 0:
             return f'nothing publishes on {topic}; remap it to the points, or see `source`'
-        if not snapshot.rate_in_hz:
-            return f'{self.count_publishers(topic)} publisher(s) on {topic}, but nothing arrives'
-        if snapshot.recent_drops:
-            return f'stamps never pair: {snapshot.last_problem}'
+        if why := why_nothing_arrives(self, topic, snapshot, 'points'):
+            return why
+        if drops:
+            return f'stamps never pair: {snapshot.problems.get(far, "")}'
         return 'masks and points arrive and wait for each other'
 
 

@@ -26,6 +26,10 @@ _WIDEST = 12.0
 _WIDEST_RAD = np.pi
 
 
+class LensError(InputError):
+    """A CameraInfo that cannot be used."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lens:
     """A camera's intrinsics, for images of one size."""
@@ -104,7 +108,7 @@ def lens_of(info: Any, height: int, width: int, *, is_rectified: bool = False) -
         is_rectified: Whether the images are rectified: P is used, and no distortion.
 
     Raises:
-        InputError: If a number is not finite, the focal length is not positive, the size has
+        LensError: If a number is not finite, the focal length is not positive, the size has
             another shape than the images, or the distortion model is not known.
     """
     _check_shape(info, height, width)
@@ -117,7 +121,7 @@ def lens_of(info: Any, height: int, width: int, *, is_rectified: bool = False) -
             f'CameraInfo has focal lengths {matrix[0, 0]:g} and {matrix[1, 1]:g} px in {name}: '
             f'an uncalibrated camera; calibrate it, or give its driver a camera_info_url.'
         )
-        raise InputError(msg)
+        raise LensError(msg)
     # Scaling keeps the corner of the first pixel where it is, not its centre.
     for axis, (scaled_px, own_px) in enumerate(
         ((width, _seen(info)[1]), (height, _seen(info)[0]))
@@ -140,14 +144,14 @@ def _check_shape(info: Any, height: int, width: int) -> None:
     own_height, own_width = _seen(info)
     if not own_height or not own_width:
         msg = f'CameraInfo says {own_height} x {own_width} px, a camera without a size.'
-        raise InputError(msg)
+        raise LensError(msg)
     # A scaled image has the same shape, up to rounding.
     if abs(own_height * width - own_width * height) > max(own_height, own_width):
         msg = (
-            f'CameraInfo is of {own_height} x {own_width} px, the mask of {height} x {width} px, '
+            f'CameraInfo is of {own_height} x {own_width} px, the image of {height} x {width} px, '
             f'another shape: they are not of one camera.'
         )
-        raise InputError(msg)
+        raise LensError(msg)
 
 
 def _distortion(info: Any, *, is_rectified: bool) -> tuple[str, NDArray[np.float64]]:
@@ -158,13 +162,13 @@ def _distortion(info: Any, *, is_rectified: bool) -> tuple[str, NDArray[np.float
         return 'plumb_bob', np.zeros(8)
     if model not in _COEFFICIENTS:
         msg = f'Distortion model {model[:80]!r} is not known; known: {", ".join(_COEFFICIENTS)}.'
-        raise InputError(msg)
+        raise LensError(msg)
     if not np.isfinite(given).all() or given[8:].any():
         msg = (
             f'CameraInfo has the distortion {given.tolist()!s:.120}; at most eight finite '
             f'coefficients are known.'
         )
-        raise InputError(msg)
+        raise LensError(msg)
     full = np.zeros(4 if model in _FISHEYE else 8)
     count = min(_COEFFICIENTS[model], len(given))
     full[:count] = given[:count]

@@ -20,6 +20,7 @@ from rclpy.publisher import Publisher
 
 from hyperseg_ros.node.health import Snapshot
 from hyperseg_ros.node.health import StreamHealth
+from hyperseg_ros.node.health import remedy_of_loss
 from hyperseg_ros.node.health import values
 from hyperseg_ros.node.stream_status import failed_status
 from hyperseg_ros.planner.mask_input import MaskInput
@@ -65,12 +66,28 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
     def inputs(self) -> Sequence[Any]:
         """What has `subscribe`, `unsubscribe` and `is_listening`."""
 
+    @property
+    @abstractmethod
+    def input_topic(self) -> str:
+        """The full name of what outputs are made of."""
+
+    def streams(self, snapshot: Snapshot) -> list[tuple[str, Snapshot]]:
+        """Return the inputs' topics, and what became of their messages; called once a period."""
+        return [(self.input_topic, snapshot)]
+
+    def expire(self) -> None:
+        """Leave out what has waited long enough."""
+
+    def trouble(self) -> str:
+        """Say what is wrong though outputs come; '' where nothing is."""
+        return ''
+
     @abstractmethod
     def cause_of_silence(self, snapshot: Snapshot) -> str:
         """Say in one line why nothing comes out, and what to do."""
 
     def more_values(self) -> list[tuple[str, str]]:
-        """Return further keys and values of the diagnostics; called before `cause_of_silence`."""
+        """Return further keys and values of the diagnostics; called after `streams`."""
         return []
 
     @abstractmethod
@@ -187,6 +204,7 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
         return any(publisher.get_subscription_count() for publisher in self.outputs)
 
     def _listen_if_heard(self) -> None:
+        self.expire()
         is_wanted = self._is_active and self.is_heard
         for source in self.inputs:
             if is_wanted and not source.is_listening:
@@ -204,41 +222,70 @@ class PlannerNode(LifecycleNode, Generic[Parameters]):
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         if self._failure:
-            message.status.append(failed_status(self, self.get_name(), self._failure))
+            message.status.append(self._named_status(self._failure))
         elif self._is_active:
             message.status.append(self._status())
         if message.status:
             self._diagnostics.publish(message)
 
+    def _named_status(self, failure: str) -> DiagnosticStatus:
+        status = failed_status(self, self.get_name(), failure)
+        status.hardware_id = self.input_topic
+        return status
+
     def _status(self) -> DiagnosticStatus:
         snapshot = self.health.snapshot()
+        self._tell_losses(self.streams(snapshot))
         more = self.more_values()
-        status = failed_status(self, self.get_name(), '')
-        status.level = DiagnosticStatus.OK
-        status.message = f'{snapshot.rate_out_hz:.1f} outputs/s'
-        if self._faults:
-            status.level = DiagnosticStatus.ERROR
-            status.message = '; '.join(self._faults.values())
-        elif not self.is_heard:
-            status.message = 'nobody subscribes, so nothing is done'
-        elif snapshot.is_silent:
-            status.level = DiagnosticStatus.WARN
-            status.message = self.cause_of_silence(snapshot)
-            self.get_logger().warning(f'Silent: {status.message}.', throttle_duration_sec=5.0)
+        status = self._named_status('')
+        status.level, status.message = self._level_and_message(snapshot)
         found = [item for item in values(snapshot, '') if item[0] != 'engine'] + more
         status.values = [KeyValue(key=key, value=value) for key, value in found]
         return status
+
+    def _level_and_message(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        """Return a level of diagnostics and one line, which the log has, too, if it is a fault."""
+        rate = f'{snapshot.rate_out_hz:.1f} outputs/s'
+        if self._faults:
+            return DiagnosticStatus.ERROR, '; '.join(self._faults.values())
+        if not self.is_heard:
+            return DiagnosticStatus.OK, 'nobody subscribes, so nothing is done'
+        if snapshot.is_silent:
+            told = self.cause_of_silence(snapshot).rstrip('.')
+            self.get_logger().warning(f'Silent: {told}.', throttle_duration_sec=5.0)
+            return DiagnosticStatus.WARN, told
+        if told := self.trouble().rstrip('.'):
+            self.get_logger().warning(f'{rate}; {told}.', throttle_duration_sec=5.0)
+            return DiagnosticStatus.WARN, f'{rate}; {told}'
+        return DiagnosticStatus.OK, rate
+
+    def _tell_losses(self, streams: list[tuple[str, Snapshot]]) -> None:
+        found = [f'{topic} {item.lost}' for topic, item in streams if item.recent_lost]
+        if found:
+            self.get_logger().warning(
+                f'Messages that got lost on the way so far: {", ".join(found)}; '
+                f'{remedy_of_loss("their publisher")}.',
+                throttle_duration_sec=30.0,
+            )
 
 
 def why_no_mask(node: LifecycleNode, source: MaskInput, snapshot: Snapshot) -> str:
     """Say why no mask leads to an output; '' where masks do come and none is left out."""
     if snapshot.recent_drops:
-        cause, count = snapshot.recent_drops.most_common(1)[0]
-        detail = f': {snapshot.last_problem}' if snapshot.last_problem else ''
-        return f'{count} mask(s) left out in the last second, {cause}{detail}'
+        return snapshot.commonest_drop('mask(s) left out')
     topic = source.topic('mask')
     if node.count_publishers(topic) == 0:
         return f'nothing publishes on {topic}; start the segmenter, or remap `mask` to its masks'
-    if not snapshot.rate_in_hz:
-        return f'{node.count_publishers(topic)} publisher(s) on {topic}, but no mask arrives'
-    return ''
+    return why_nothing_arrives(node, topic, snapshot, 'mask')
+
+
+def why_nothing_arrives(node: LifecycleNode, topic: str, snapshot: Snapshot, what: str) -> str:
+    """Say why nothing arrives from a topic's publishers; '' where something does."""
+    if snapshot.rate_in_hz:
+        return ''
+    if snapshot.recent_lost:
+        remedy = remedy_of_loss('their publisher')
+        return (
+            f'{snapshot.recent_lost} message(s) of {topic} got lost in the last second; {remedy}'
+        )
+    return f'{node.count_publishers(topic)} publisher(s) on {topic}, but no {what} arrives'

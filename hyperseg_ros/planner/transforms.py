@@ -21,11 +21,33 @@ class NoTransformError(InputError):
     """TF does not tell a transform, now or at all."""
 
 
+class FrameIdError(InputError):
+    """A message does not say in which frame it is."""
+
+
+def check_frame_id(frame_id: str, what: str) -> None:
+    """Check that a message says in which frame it is.
+
+    Raises:
+        FrameIdError: If not.
+    """
+    if not frame_id:
+        msg = (
+            f'the header of {what} has an empty frame_id, so TF cannot be asked; let its driver '
+            f'set one, or set `camera_pose`'
+        )
+        raise FrameIdError(msg)
+
+
 class Transforms:
     """Asks TF, never waiting for it: the executor that would bring it is the one that asks."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, remedy: str = 'set `camera_pose`') -> None:
         """Listen to TF.
+
+        Args:
+            node: The node.
+            remedy: What to type where TF has no such transform.
 
         Raises:
             ConfigError: If tf2_ros is not installed.
@@ -38,7 +60,7 @@ class Transforms:
                 f'`camera_pose`: then no TF is asked.'
             )
             raise ConfigError(msg) from err
-        self._node = node
+        self._node, self._remedy = node, remedy
         self._errors: Any = tf2_ros.TransformException
         self._buffer: Any = tf2_ros.Buffer()
         self._listener: Any = tf2_ros.TransformListener(self._buffer, node)
@@ -119,7 +141,7 @@ class Transforms:
         try:
             newest = self._buffer.lookup_transform(target, source, Time())
         except self._errors:
-            return words
+            return f'{words}; {self._remedy}'
         stamp = newest.header.stamp
         known_s = stamp.sec + stamp.nanosec / 1e9
         if not known_s:

@@ -217,7 +217,8 @@ def test_bad_depth_is_dropped_by_cause_and_the_node_lives(client: Client, tmp_pa
         assert client.wait(lambda: bool(diagnostics), 5)
         assert child.poll() is None
     values = values_of(diagnostics)
-    assert int(values['dropped, bad depth']) == 5
+    assert int(values['dropped, bad depth']) == 4
+    assert int(values['dropped, bad camera_info']) == 1
     assert int(values['dropped, no TF']) == 1
 
 

@@ -15,7 +15,7 @@ from hyperseg_ros.node.sequence_gaps import SequenceGaps
 def _silence(**changes: Any) -> str:
     snapshot = Snapshot(
         received=0, published=0, drops={}, rate_in_hz=0.0, rate_out_hz=0.0, stages_ms={},
-        last_problem='', is_silent=True,
+        is_silent=True,
     )  # fmt: skip
     known: dict[str, Any] = {
         'topic': '/cam', 'num_publishers': 1, 'similar': [], 'wrong_type': '', 'qos_problem': '',
@@ -41,7 +41,10 @@ def _silence(**changes: Any) -> str:
         ({}, 'but no frame arrives'),
         ({'recent_lost': 7}, '7 frame(s) got lost in the last second; start the camera with'),
         (
-            {'recent_drops': Counter({'too old': 9, 'size': 1}), 'last_problem': 'age 3 s'},
+            {
+                'recent_drops': Counter({'too old': 9, 'size': 1}),
+                'problems': {'too old': 'age 3 s', 'size': '9000 x 9000 px'},
+            },
             '9 frame(s) dropped in the last second, too old: age 3 s',
         ),
         ({'rate_in_hz': 5.0}, 'frames arrive and are being worked on'),
@@ -51,6 +54,15 @@ def test_silence_has_one_cause_in_one_line(changes: dict[str, Any], told: str) -
     line = _silence(**changes)
     assert told in line
     assert '\n' not in line
+
+
+def test_the_commonest_cause_is_told_with_its_own_last_problem() -> None:
+    health = StreamHealth()
+    for _ in range(3):
+        health.frame_dropped('no camera_info', 'none has come.')
+    health.frame_dropped('bad mask', 'it holds the id 200')
+    told = health.snapshot().commonest_drop('mask(s) left out')
+    assert told == '3 mask(s) left out in the last second, no camera_info: none has come'
 
 
 def test_every_frame_is_counted_once_and_losses_apart() -> None:

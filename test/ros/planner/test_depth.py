@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from hyperseg_core.errors import InputError
+from hyperseg_ros.planner.accuracy import street_info
 from hyperseg_ros.planner.accuracy import street_view
 from hyperseg_ros.planner.depth import DepthRays
 from hyperseg_ros.planner.depth import filtered_depth
 from hyperseg_ros.planner.depth import read_depth
+from hyperseg_ros.planner.lens import LensError
+from hyperseg_ros.planner.lens import lens_of
 
 DEPTH = np.array(((1.5, 0.0, 2.25), (np.nan, 7.0, 65.0)), np.float32)
 
@@ -70,3 +73,31 @@ def test_points_project_back_onto_their_pixels() -> None:
 def test_depth_of_another_size_is_refused() -> None:
     with pytest.raises(InputError, match='depth is of 2 x 3 px, its camera_info of 480 x 640 px'):
         DepthRays(street_view(3, 5.0).lens).points(DEPTH)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        ({'distortion_model': 'equidistant', 'd': [1e10] * 4}, 'undistorts 0 %'),
+        ({'d': [1e20] * 5}, 'undistorts 0 %'),
+        ({'d': [-5.0, 0.0, 0.0, 0.0, 0.0]}, r'undistorts \d+ % .* distortion \[-5.0'),
+        ({'k': [1e-6, 0.0, 319.5, 0.0, 1e-6, 239.5, 0.0, 0.0, 1.0]}, 'focal length 1e-06 px'),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(changes: dict[str, Any], told: str) -> None:
+    info = dataclass_like(street_info(street_view(3, 5.0).frame), **changes)
+    with pytest.raises(LensError, match=told):
+        DepthRays(lens_of(info, 480, 640))
+
+
+def test_corners_that_a_fisheye_does_not_fill_have_no_points() -> None:
+    k = [200.0, 0.0, 319.5, 0.0, 200.0, 239.5, 0.0, 0.0, 1.0]
+    changes = {'distortion_model': 'equidistant', 'd': [0.01, 0.0, 0.0, 0.0], 'k': k}
+    lens = lens_of(dataclass_like(street_info(street_view(3, 5.0).frame), **changes), 480, 640)
+    points = DepthRays(lens).points(np.full((480, 640), 2.0, np.float32))
+    is_there = np.isfinite(points).all(1)
+    assert 0.8 < is_there.mean() < 1
+    columns, rows = np.meshgrid(np.arange(640), np.arange(480))
+    places, _ = lens.project(points[is_there])
+    np.testing.assert_allclose(places[:, 0], columns.ravel()[is_there], atol=1)
+    np.testing.assert_allclose(places[:, 1], rows.ravel()[is_there], atol=1)

@@ -106,7 +106,7 @@ def test_rectified_images_take_p_and_no_distortion() -> None:
         ({'k': np.zeros(9)}, 'focal lengths 0 and 0 px in K: an uncalibrated camera'),
         ({'k': np.full(9, np.nan)}, 'focal lengths nan'),
         ({'height': 0, 'width': 0}, 'a camera without a size'),
-        ({'height': 400}, '400 x 640 px, the mask of 480 x 640 px, another shape'),
+        ({'height': 400}, '400 x 640 px, the image of 480 x 640 px, another shape'),
         ({'distortion_model': 'magic', 'd': (0.1,)}, "'magic' is not known; known: plumb_bob"),
         ({'d': (np.nan, 0, 0, 0, 0)}, 'at most eight finite'),
         ({'d': np.full(14, 0.1)}, 'at most eight finite'),
