@@ -62,7 +62,8 @@ class GroundLayout:
     def heights(self, x: Floats, y: Floats) -> Floats:
         """Return the plane's height over points of the base frame [m]."""
         nx, ny, nz, d = self.plane
-        return ((d - nx * x - ny * y) / nz).astype(np.float32)
+        with np.errstate(over='ignore'):  # of a plane that stands nearly upright
+            return ((d - nx * x - ny * y) / nz).astype(np.float32)
 
     def check(self) -> None:
         """Check what the numbers mean together.
@@ -241,7 +242,7 @@ class _Fan:
         places, is_seen = shape.project(relative[:, None], radii[None, :])
         along = np.linalg.norm(np.diff(places, axis=1), axis=-1)
         along = np.concatenate((along, along[:, -1:]), axis=1)
-        with np.errstate(divide='ignore', invalid='ignore'):
+        with np.errstate(all='ignore'):  # places that are not seen are anything
             pixel_m = (step / along).astype(np.float32)
         is_seen &= pixel_m <= layout.max_pixel_share * radii
         if not is_seen.any():

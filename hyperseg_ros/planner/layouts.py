@@ -123,8 +123,10 @@ class PointLayout:
             (N,), or fewer where the layout is dense; valid until the next call.
         """
         if self.is_dense:
-            is_finite = np.isfinite(points[:, 0] + points[:, 1] + points[:, 2])
+            with np.errstate(all='ignore'):  # the sum of three is quick, and may be too large
+                is_finite = np.isfinite(points[:, 0] + points[:, 1] + points[:, 2])
             if not is_finite.all():
+                is_finite = np.isfinite(points).all(axis=1)
                 kept = np.flatnonzero(is_finite)
                 points = points.take(kept, axis=0)
                 class_ids, confidence = class_ids.take(kept), confidence.take(kept)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import struct
 from types import SimpleNamespace
+import warnings
 
 import numpy as np
 import pytest
@@ -108,3 +109,12 @@ def test_class_maps_name_classes_and_groups() -> None:
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=told):
             class_table(CAMVID, (entry,))
+
+
+def test_points_whose_sum_is_too_large_for_a_float_are_finite() -> None:
+    points = np.array(((3e38, 3e38, 0), (np.inf, -np.inf, 0), (1, 2, 3)), np.float32)
+    ids = np.array((1, 2, 3), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = PointLayout('xyzcpe', load_labels('camvid')).fill(points, ids, ids)
+    assert found['class_id'].tolist() == [1, 3]
