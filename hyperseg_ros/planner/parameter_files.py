@@ -58,7 +58,7 @@ def _as_yaml(value: Any) -> str:
 
 
 def planner_table(node: str) -> str:
-    """Return the table of a node's parameters in `docs/planner.md`."""
+    """Return the table of a node's parameters in `docs/planner-nodes.md`."""
     lines = ['| parameter | default | range | changes | meaning |']
     lines.append('| --- | --- | --- | --- | --- |')
     for spec in NODES[node].values():
