@@ -51,3 +51,7 @@ def free_space_message(header: Header, view: GroundView, layout: GroundLayout) -
     corners = np.column_stack((view.free_space_m, heights)).tolist()
     message.polygon.points = [Point32(x=x, y=y, z=z) for x, y, z in corners]
     return message
+
+
+TYPES = (LaserScan, OccupancyGrid, PolygonStamped)
+MAKERS = (scan_message, grid_message, free_space_message)

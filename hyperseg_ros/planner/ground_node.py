@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node `ground`: masks to scan, grid and free space on the ground. Wiring only."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import time
 from typing import Any
 
-from geometry_msgs.msg import PolygonStamped
-from nav_msgs.msg import OccupancyGrid
 import rclpy
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Header
 
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.graph.events import no_publisher_events
@@ -23,9 +22,6 @@ from hyperseg_ros.node.health import Snapshot
 from hyperseg_ros.planner.ground import GroundView
 from hyperseg_ros.planner.ground import read_ground
 from hyperseg_ros.planner.ground import state_table
-from hyperseg_ros.planner.ground_messages import free_space_message
-from hyperseg_ros.planner.ground_messages import grid_message
-from hyperseg_ros.planner.ground_messages import scan_message
 from hyperseg_ros.planner.ground_parameters import GroundParameters
 from hyperseg_ros.planner.ground_table import GroundLayout
 from hyperseg_ros.planner.ground_table import GroundTable
@@ -46,6 +42,7 @@ from hyperseg_ros.process.running import run_node
 
 _RETRY_S = 0.01
 _MAX_PENDING = 20
+_INSTALL = 'apt install ros-$ROS_DISTRO-nav-msgs ros-$ROS_DISTRO-geometry-msgs'
 
 
 class GroundNode(PlannerNode[GroundParameters]):
@@ -57,6 +54,7 @@ class GroundNode(PlannerNode[GroundParameters]):
         self._pending: list[MaskFrame] = []
         self._table: tuple[Any, Matrix, GroundTable] | None = None
         self._layout = GroundLayout()
+        self._makers: tuple[Callable[..., Any], ...] = ()
         super().__init__('ground', GroundParameters, **options)
         steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
         self._retry_timer = self.create_timer(
@@ -85,10 +83,11 @@ class GroundNode(PlannerNode[GroundParameters]):
             reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
+        profiles = {'~/scan': reliable, '~/grid': latched, '~/free_space': reliable}
+        kinds, self._makers = _messages()
         self.outputs = [
-            self._publisher(LaserScan, '~/scan', reliable),
-            self._publisher(OccupancyGrid, '~/grid', latched),
-            self._publisher(PolygonStamped, '~/free_space', reliable),
+            self._publisher(kind, topic, qos)
+            for kind, (topic, qos) in zip(kinds, profiles.items(), strict=True)
         ]
         rows, cols = self._layout.grid_shape
         pose = 'camera_pose' if values.camera_pose else 'TF'
@@ -223,11 +222,8 @@ class GroundNode(PlannerNode[GroundParameters]):
         return table
 
     def _publish(self, frame: MaskFrame, view: GroundView) -> None:
-        scan, grid, free_space = self.outputs
         header = Header(stamp=frame.header.stamp, frame_id=self.parameters.values.base_frame)
-        for publisher, message in (
-            (scan, scan_message), (grid, grid_message), (free_space, free_space_message),
-        ):  # fmt: skip
+        for publisher, message in zip(self.outputs, self._makers, strict=True):
             if publisher.get_subscription_count():
                 publisher.publish(message(header, view, self._layout))
         self.add_age(frame.stamp_ns)
@@ -238,6 +234,21 @@ class GroundNode(PlannerNode[GroundParameters]):
             return 'the node is not configured'
         found = why_no_mask(self, self._source, snapshot)
         return found or 'masks arrive and wait for confidence or TF'
+
+
+def _messages() -> tuple[tuple[Any, ...], tuple[Callable[..., Any], ...]]:
+    """Return the types of scan, grid and free space, and what makes them.
+
+    Raises:
+        ConfigError: If their packages are not installed.
+    """
+    try:
+        from hyperseg_ros.planner.ground_messages import MAKERS
+        from hyperseg_ros.planner.ground_messages import TYPES
+    except ImportError as err:
+        msg = f'The outputs need nav_msgs and geometry_msgs ({err}): {_INSTALL}.'
+        raise ConfigError(msg) from err
+    return TYPES, MAKERS
 
 
 def main(args: list[str] | None = None) -> None:

@@ -257,7 +257,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         if self._poses:
             return self._poses[camera]
         own, other = points.header.frame_id, frame.header.frame_id
-        if own == other and points.lens is not None:
+        is_one_time = points.lens is not None or mask_ns == pair.stamp_ns
+        if own and own == other and is_one_time:
             return np.eye(4)
         check_frame_id(other, 'the mask')
         check_frame_id(own, 'the points')

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import os
+import sys
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ rclpy = pytest.importorskip('rclpy')
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
@@ -229,3 +231,33 @@ def test_a_mask_without_a_frame_is_told_as_that(
     snapshot = node.health.snapshot()
     assert 'the mask has an empty frame_id' in snapshot.problems['no frame_id']
     assert node._status().hardware_id == '/mask'
+
+
+def test_a_missing_message_package_is_told_with_what_installs_it(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, 'hyperseg_ros.planner.ground_messages', raising=False)
+    monkeypatch.setitem(sys.modules, 'nav_msgs.msg', None)
+    node = made(GroundNode)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert 'apt install ros-$ROS_DISTRO-nav-msgs' in node._failure
+
+
+def test_a_cloud_in_the_masks_own_frame_and_of_its_stamp_needs_no_transform(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        'hyperseg_ros.planner.labelled_cloud_node.Transforms',
+        lambda _: SimpleNamespace(close=lambda: None),
+    )
+    for pose in (None, [0.0, 0.0, 0.0, np.pi / 2, -np.pi / 2, 0.0]):  # the same by camera_pose
+        node = made(use_confidence=False, max_age_s=0.0, camera_pose=pose)
+        node.trigger_configure()
+        message = cloud(1)
+        message.header.frame_id = 'camera'
+        node._masks[0]._on_info(info())
+        node._on_cloud(message)
+        seen: list[Any] = []
+        monkeypatch.setattr(node, '_publish', lambda *given, seen=seen: seen.append(given[2]))
+        node._masks[0]._on_mask(mask(1), {})
+        np.testing.assert_allclose(seen[0][0].camera_from_points, np.eye(4), atol=1e-9)

@@ -98,8 +98,9 @@ def test_what_is_missing_is_told_with_its_age(node: Listener, stamp_ns: int, tol
 
 
 def test_a_frame_that_nobody_knows_is_named(node: Listener) -> None:
-    transforms = Transforms(node)  # type: ignore[arg-type]
-    with pytest.raises(NoTransformError, match="no TF from 'camera' to 'base_footprint'"):
+    transforms = Transforms(node, 'set `base_frame`')  # type: ignore[arg-type]
+    told = "no TF from 'camera' to 'base_footprint'.*; set `base_frame`$"
+    with pytest.raises(NoTransformError, match=told):
         transforms.matrix('base_footprint', 'camera', S)
 
 
