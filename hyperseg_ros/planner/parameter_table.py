@@ -81,6 +81,8 @@ class ParameterTable(Generic[Parameters]):
         self._problems: dict[str, str] = {}
         found = {spec.name: self._declare(spec) for spec in self.specs.values()}
         self.values: Parameters = kind(**found)
+        if hasattr(node, 'add_pre_set_parameters_callback'):  # since Iron
+            node.add_pre_set_parameters_callback(self._with_types)
         node.add_on_set_parameters_callback(self._on_set)
         self.is_configured = False
         """Set by the node: then only live parameters change."""
@@ -136,6 +138,18 @@ class ParameterTable(Generic[Parameters]):
             ),
         )
         return value
+
+    def _with_types(self, changes: list[Parameter]) -> list[Parameter]:
+        """Give empty lists, which `ros2 param set` takes for some of booleans, their own type."""
+        return [
+            Parameter(change.name, _TYPES[spec.kind], [])
+            if (spec := self.specs.get(change.name)) is not None
+            and spec.kind.startswith('list')
+            and change.type_ == Parameter.Type.BOOL_ARRAY
+            and not change.value
+            else change
+            for change in changes
+        ]
 
     def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
         values = {}

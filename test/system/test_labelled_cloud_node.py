@@ -312,6 +312,8 @@ def test_bad_clouds_are_dropped_by_cause_and_the_node_lives(
     bad: list[dict[str, Any]] = [
         {'data': as_bytes(POINTS[:10])}, {'fields': []}, {'row_step': 3}, {'point_step': 2},
         {'height': 2**31}, {'fields': [PointField(name='x', offset=0, datatype=77, count=1)]},
+        {'point_step': 2**32 - 1},
+        {'point_step': 2**32 - 1, 'fields': [PointField(name='x', datatype=7, count=2**31)]},
     ]  # fmt: skip
     empty = np.zeros((0, 3), np.float32)
     strange = np.full((50, 3), np.nan, np.float32)

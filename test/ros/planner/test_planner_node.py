@@ -261,3 +261,22 @@ def test_a_cloud_in_the_masks_own_frame_and_of_its_stamp_needs_no_transform(
         monkeypatch.setattr(node, '_publish', lambda *given, seen=seen: seen.append(given[2]))
         node._masks[0]._on_mask(mask(1), {})
         np.testing.assert_allclose(seen[0][0].camera_from_points, np.eye(4), atol=1e-9)
+
+
+def test_lists_are_emptied_while_the_node_is_not_configured(made: Any) -> None:
+    node = made(autostart=False, remove=['road'], class_map=['road:1'])
+    lists = {
+        'camera_pose': Parameter.Type.DOUBLE_ARRAY, 'time_offset_s': Parameter.Type.DOUBLE_ARRAY,
+        'remove': Parameter.Type.STRING_ARRAY, 'class_map': Parameter.Type.STRING_ARRAY,
+        'cameras': Parameter.Type.STRING_ARRAY,
+    }  # fmt: skip
+    for name, kind in lists.items():
+        (result,) = node.set_parameters([Parameter(name, kind, [])])
+        assert result.successful, result.reason
+        assert getattr(node.parameters.values, name) == ()
+        # So `ros2 param set` writes [], which has no type of its own.
+        (result,) = node.set_parameters([Parameter(name, Parameter.Type.BOOL_ARRAY, [])])
+        assert result.successful, result.reason
+        assert node.get_parameter(name).type_ == kind
+    (result,) = node.set_parameters([Parameter('remove', Parameter.Type.BOOL_ARRAY, [True])])
+    assert 'type' in result.reason
