@@ -6,6 +6,7 @@ import time
 
 from rclpy.node import Node
 
+from hyperseg_core.errors import HyperSegError
 from hyperseg_ros.node.health import StreamHealth
 
 _PAUSE_S = 5.0
@@ -23,6 +24,8 @@ class DropLog:
     def drop(self, topic: str, cause: str, error: object) -> None:
         """Count a message of a topic that is left out, and say why."""
         words = ' '.join(str(error).split())
+        if isinstance(error, Exception) and not isinstance(error, HyperSegError):
+            words = f'{type(error).__name__}: {words}'
         self._health.frame_dropped(cause, words)
         now_s = time.monotonic()
         if now_s - self._told_s.get(cause, -_PAUSE_S) >= _PAUSE_S:

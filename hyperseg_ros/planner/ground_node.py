@@ -15,7 +15,6 @@ from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.errors import HyperSegError
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.graph.events import no_publisher_events
 from hyperseg_ros.node.health import Snapshot
@@ -148,7 +147,7 @@ class GroundNode(PlannerNode[GroundParameters]):
             except FrameIdError as error:
                 self._leave_out('no frame_id', error)
                 continue
-            except HyperSegError as error:
+            except Exception as error:
                 self._leave_out('bad TF', error)
                 continue
             for _ in waiting:
@@ -191,14 +190,13 @@ class GroundNode(PlannerNode[GroundParameters]):
                 confidence=frame.confidence, min_confidence=values.min_confidence,
                 close_m=values.close_holes, gap_m=values.max_gap,
             )  # fmt: skip
-        except HyperSegError as error:
-            self._leave_out(cause, error)
-            return
+            self.health.add_stages(
+                wait=start_s - frame.arrived_s, ground=time.monotonic() - start_s
+            )
+            cause = 'not published'
+            self._publish(frame, view)
         except Exception as error:  # whatever one mask provokes, the others are worked on
-            self._leave_out(cause, f'{type(error).__name__}: {error}')
-            return
-        self.health.add_stages(wait=start_s - frame.arrived_s, ground=time.monotonic() - start_s)
-        self._publish(frame, view)
+            self._leave_out(cause, error)
 
     def _table_for(self, frame: MaskFrame, pose: Matrix) -> GroundTable:
         """Return the table of the camera's pose, a new one where it has moved."""

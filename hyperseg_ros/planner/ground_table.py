@@ -62,7 +62,7 @@ class GroundLayout:
     def heights(self, x: Floats, y: Floats) -> Floats:
         """Return the plane's height over points of the base frame [m]."""
         nx, ny, nz, d = self.plane
-        with np.errstate(over='ignore'):  # of a plane that stands nearly upright
+        with np.errstate(all='ignore'):  # of a plane that stands nearly upright
             return ((d - nx * x - ny * y) / nz).astype(np.float32)
 
     def check(self) -> None:
@@ -215,8 +215,8 @@ class _Fan:
         above = float(normal @ camera - up[3])
         if not above > 0:
             msg = (
-                f'The camera is {-above:.2f} m below the plane: look at z of its pose, from TF or '
-                f'camera_pose, and at ground_plane.'
+                f'The camera is {abs(above):.2f} m below the plane: look at z of its pose, '
+                f'from TF or camera_pose, and at ground_plane.'
             )
             raise ConfigError(msg)
         foot = camera - above * normal

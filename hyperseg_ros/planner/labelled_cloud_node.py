@@ -18,7 +18,6 @@ from sensor_msgs.msg import PointCloud2
 from sensor_msgs.msg import PointField
 
 from hyperseg_core.errors import ConfigError
-from hyperseg_core.errors import HyperSegError
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.graph.events import no_publisher_events
@@ -183,8 +182,6 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
                     self._pending.append((pair, deadline_s))
                 else:
                     self._leave_out('no TF', error)
-            except Exception as error:  # whatever one cloud provokes, the others are worked on
-                self._leave_out(self._bad_points, f'{type(error).__name__}: {error}')
 
     def _supersede(self, count: int) -> None:
         """Count clouds that newer ones had to replace while they waited."""
@@ -197,10 +194,6 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
 
     def _leave_out(self, cause: str, error: object) -> None:
         self._drops.drop(self.input_topic, cause, error)
-
-    @property
-    def _bad_points(self) -> str:
-        return 'bad depth' if self.parameters.values.source == 'depth' else 'bad cloud'
 
     def _work(self, pair: Pair) -> None:
         assert self._cloud is not None
@@ -217,14 +210,8 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
             self._publish(pair, points, pictures)
         except NoTransformError:
             raise
-        except LensError as error:
-            self._leave_out('bad camera_info', error)
-            return
-        except FrameIdError as error:
-            self._leave_out('no frame_id', error)
-            return
-        except HyperSegError as error:
-            self._leave_out(self._bad_points, error)
+        except Exception as error:  # whatever one cloud provokes, the others are worked on
+            self._leave_out(_cause_of(error, values.source), error)
             return
         self.health.add_stages(paint=time.monotonic() - start_s)
         self.add_age(pair.stamp_ns)
@@ -369,6 +356,13 @@ class LabelledCloudNode(PlannerNode[CloudParameters]):
         if drops:
             return f'stamps never pair: {snapshot.problems.get(far, "")}'
         return 'masks and points arrive and wait for each other'
+
+
+def _cause_of(error: Exception, source: str) -> str:
+    """Return why points are left out, as drops are counted."""
+    if isinstance(error, LensError):
+        return 'bad camera_info'
+    return 'no frame_id' if isinstance(error, FrameIdError) else f'bad {source}'
 
 
 def _filtered_image(message: Image, remove: np.ndarray) -> Image:

@@ -18,7 +18,6 @@ from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
@@ -158,7 +157,7 @@ class MaskInput:
     def _on_label_info(self, message: Any) -> None:
         try:
             self._label_set = heard_label_set(message)
-        except InputError as error:
+        except Exception as error:
             self.drop('bad label_info', error)
 
     def _on_mask(self, message: Image, info: Any) -> None:
@@ -215,10 +214,8 @@ class MaskInput:
             self._on_frame(MaskFrame(message.header, mask, sure, lens, label_set, arrived_s))
         except LensError as error:
             self.drop('bad camera_info', error)
-        except HyperSegError as error:
-            self.drop(cause, error)
         except Exception as error:  # whatever one mask provokes, the others are worked on
-            self.drop(cause, f'{type(error).__name__}: {error}')
+            self.drop(cause, error)
 
     def _lens_for(self, shape: tuple[int, ...]) -> Lens:
         info = self._info
