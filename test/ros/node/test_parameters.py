@@ -76,3 +76,9 @@ def test_changes_leave_the_rest() -> None:
     before = read_values({'max_rate_hz': 5.0})
     after = changed(before, {'max_age_s': 1, 'classes': ['road']})
     assert (after.max_rate_hz, after.max_age_s, after.classes) == (5.0, 1.0, ('road',))
+
+
+@pytest.mark.parametrize('value', [5, True, 'front', 1.5])
+def test_what_is_no_list_is_told(value: object) -> None:
+    assert f'cameras is {value!r}, expected list[str]' in problem_with('cameras', value)
+    assert problem_with('cameras', None) == ''  # an empty list on the command line
