@@ -9,6 +9,7 @@ Python packages are needed. Its contexts and streams are those that these use.
 import ctypes
 from dataclasses import dataclass
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from hyperseg_core.errors import EngineError
 
 _LIBRARY = 'libcuda.so.1'
 _KERNEL_MODULE = Path('/proc/driver/nvidia/version')
+_VISIBLE = 'CUDA_VISIBLE_DEVICES'
+_DEVICE_NAMES = (*'0123456789', 'GPU-', 'MIG-')
+"""How the variable's first entry begins where it names a device; any other one hides all."""
 _NAME_BYTES = 256
 _OUT_OF_MEMORY, _NO_DEVICE = 2, 100
 _CAPABILITY_ATTRIBUTES = (75, 76)
@@ -53,7 +57,8 @@ def driver_state() -> DriverState:
         if _KERNEL_MODULE.exists():
             return DriverState(
                 absence=f'a driver is loaded, but not its library ({err}); start a container '
-                f'with `--gpus all` or `--runtime nvidia`'
+                f'with `--gpus all` or `--runtime nvidia`, or ask for `device: cpu`',
+                is_broken=True,
             )
         return DriverState(absence='no NVIDIA driver')
     try:
@@ -74,14 +79,29 @@ def load_library() -> Any:
 def _asked(api: 'DriverApi') -> DriverState:
     code = api.library.cuInit(0)
     if code == _NO_DEVICE:
-        return DriverState(absence='the driver sees no device')
+        return _no_device()
     api.check(code, 'cuInit')
     number = ctypes.c_int()
     api.call('cuDriverGetVersion', ctypes.byref(number))
     version = f'{number.value // 1000}.{number.value % 1000 // 10}'
     api.call('cuDeviceGetCount', ctypes.byref(number))
     devices = tuple(_device(api, index) for index in range(number.value))
-    return DriverState(devices, version, '' if devices else 'the driver sees no device')
+    return DriverState(devices, version) if devices else _no_device()
+
+
+def _no_device() -> DriverState:
+    """Say why a driver that works has no device: a loaded module has one, unless it is hidden."""
+    visible = os.environ.get(_VISIBLE)
+    if visible is not None and not visible.strip().startswith(_DEVICE_NAMES):
+        return DriverState(absence=f'{_VISIBLE}={visible} hides every device')
+    if not _KERNEL_MODULE.exists():
+        return DriverState(absence='the driver sees no device')
+    asked = f' of {_VISIBLE}={visible}' if visible is not None else ''
+    return DriverState(
+        absence=f'a driver is loaded, but sees no device{asked}; `nvidia-smi` and `dmesg` say '
+        f'whether the GPU fell off the bus',
+        is_broken=True,
+    )
 
 
 def _device(api: 'DriverApi', index: int) -> CudaDevice:

@@ -7,6 +7,7 @@ takes one frame a run: cameras come irregularly, and an engine for every number 
 happens to be there would be built for minutes on TensorRT.
 """
 
+from collections import Counter
 from collections import OrderedDict
 from collections.abc import Collection
 from collections.abc import Sequence
@@ -66,11 +67,13 @@ class EnginePool:
         self._building = threading.Lock()
         """Held while an engine is built; others run meanwhile."""
         self._engines: OrderedDict[tuple[EngineSpec, Shapes], Engine] = OrderedDict()
-        self._num_failures = 0
+        self._elsewhere: dict[Shapes, EngineSpec] = {}
+        """Shapes that the engine in use could not be built for, and what runs them."""
+        self._num_failures: Counter[EngineSpec] = Counter()
         self._is_open = True
         self._progress = progress
         self.loss = ''
-        """Which engine was lost and why; '' where none was."""
+        """Which engine was lost, wholly or for some frames, and why; '' where none was."""
 
     @property
     def candidate(self) -> Candidate:
@@ -79,13 +82,14 @@ class EnginePool:
 
     def is_ready(self, shapes: Shapes) -> bool:
         """Tell whether the engine for some shapes is there already."""
-        return (self.candidate.spec, shapes) in self._engines
+        return (self._spec(shapes), shapes) in self._engines
 
     def prepare(self, shapes: Shapes) -> None:
         """Build the engine of some shapes, and the one that stands by; others run meanwhile.
 
         Raises:
-            EngineError: If every candidate failed.
+            EngineError: If every candidate failed, or the one that ran before refuses the shapes
+                and no other may run them; `lost` where the device is, and none goes on.
         """
         self._engine(shapes)
         self._prepare_fallback(shapes)
@@ -101,12 +105,14 @@ class EnginePool:
             try:
                 found = self._run(engine, spec, frame, shapes[0])
             except EngineError as err:
-                self._num_failures += 1
-                if not (err.lost or self._num_failures >= _MAX_FAILURES):
+                self._num_failures[spec] += 1
+                if not (err.lost or self._num_failures[spec] >= _MAX_FAILURES):
                     raise
+                if self._elsewhere.get(shapes) == spec:  # there is no other one for these
+                    raise EngineError(str(err)) from err
                 self._replace(spec, err)
             else:
-                self._num_failures = 0
+                self._num_failures.pop(spec, None)
                 return found
 
     def close(self) -> None:
@@ -153,31 +159,39 @@ class EnginePool:
         """Return an engine that is there, and count it as used."""
         with self._running:
             self._check_open()
-            key = (self.candidate.spec, shapes)
+            key = (self._spec(shapes), shapes)
             if key not in self._engines:
                 return None
             self._engines.move_to_end(key)
             return key[0], self._engines[key]
 
+    def _spec(self, shapes: Shapes) -> EngineSpec:
+        """Return which engine runs some shapes."""
+        return self._elsewhere.get(shapes, self.candidate.spec)
+
     def _build(self, shapes: Shapes) -> tuple[EngineSpec, Engine]:
-        """Build on the best candidate; those that fail are left for good."""
+        """Build on the best candidate; those that fail before they ever ran are left for good."""
         while True:
-            spec = self.candidate.spec
+            spec = self._spec(shapes)
             try:
                 return spec, self._build_on(spec, shapes)
             except EngineError as err:
                 self._check_open()
-                if err.lost and self._engines:  # it ran before
-                    self._replace(spec, err)
+                if spec != self._spec(shapes):  # another thread found it lost meanwhile
                     continue
-                gone = {item.spec for item in self._candidates if item.spec.device == spec.device}
-                gone = gone if err.lost else {spec}
-                left = [item for item in self._candidates if item.spec not in gone]
-                if not left:
+                if spec != self.candidate.spec:  # it took these over, as there was no other
                     raise
-                _logger.warning('%s Falling back to %s.', err, left[0].spec)
-                with self._running:
-                    self._forget(gone)
+                if err.lost:
+                    self._replace(spec, err)
+                elif any(key[0] == spec for key in self._engines):
+                    self._give_away(shapes, spec, err)
+                else:
+                    left = [item for item in self._candidates if item.spec != spec]
+                    if not left:
+                        raise
+                    _logger.warning('%s Falling back to %s.', err, left[0].spec)
+                    with self._running:
+                        self._forget({spec})
 
     def _build_on(self, spec: EngineSpec, shapes: Shapes) -> Engine:
         size, output_size = shapes
@@ -214,6 +228,27 @@ class EnginePool:
             else:
                 return
 
+    def _give_away(self, shapes: Shapes, spec: EngineSpec, error: EngineError) -> None:
+        """Let another device run the shapes that an engine cannot be built for; it keeps the rest.
+
+        Raises:
+            EngineError: The one given, if there is no other device or it was not asked for.
+        """
+        others = self._others(spec)
+        elsewhere = [item.spec for item in others if item.spec.device != spec.device]
+        if not (elsewhere and self._replaces_lost):
+            raise error
+        size, ids_size = (f'{height} x {width} px' for height, width in shapes)
+        with self._running:
+            self._elsewhere[shapes] = elsewhere[0]
+            self.loss = f'{spec} was lost for frames at {size} with ids of {ids_size}: {error}'
+        _logger.error('%s %s runs these.', self.loss, elsewhere[0])
+
+    def _others(self, spec: EngineSpec) -> list[Candidate]:
+        """Return what may go on for an engine, what stands by first."""
+        known = dict.fromkeys([*self._fallbacks, *self._candidates])
+        return [item for item in known if item.spec != spec]
+
     def _replace(self, spec: EngineSpec, error: EngineError) -> None:
         """Go on with an engine on another device, as what broke one may break all there.
 
@@ -223,14 +258,14 @@ class EnginePool:
         with self._running:
             if self.candidate.spec != spec:  # another thread was faster
                 return
-            known = dict.fromkeys([*self._fallbacks, *self._candidates])
-            others = [item for item in known if item.spec != spec]
+            others = self._others(spec)
             elsewhere = [item for item in others if item.spec.device != spec.device]
             if not (others and self._replaces_lost):
                 raise EngineError(str(error), lost=True) from error
             self.loss = f'{spec} was lost: {error}'
             self._candidates = elsewhere or others
-            self._num_failures = 0
+            self._elsewhere.clear()
+            self._num_failures.clear()
             kept = {item.spec for item in self._candidates}
             self._forget({key[0] for key in self._engines} - kept)
         _logger.error('%s %s goes on.', self.loss, self.candidate.spec)

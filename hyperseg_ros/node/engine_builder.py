@@ -8,6 +8,7 @@ import threading
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.preprocessing import Size
 
@@ -29,6 +30,7 @@ class EngineBuilder:
         self._segmenter, self._logger, self._wake = segmenter, logger, wake
         self._seen: Counter[Size] = Counter()
         self._refused: dict[Size, str] = {}
+        self._loss: EngineError | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -40,6 +42,15 @@ class EngineBuilder:
     def reason_against(self, size: Size) -> str:
         """Return why no engine can be built for a size; '' where none is known."""
         return self._refused.get(size, '')
+
+    def check(self) -> None:
+        """Do nothing while engines can be built.
+
+        Raises:
+            EngineError: The loss that a build ran into, which no other engine replaces.
+        """
+        if self._loss is not None:
+            raise self._loss
 
     def ask_for(self, size: Size) -> bool:
         """Count a frame of a size without an engine.
@@ -64,8 +75,11 @@ class EngineBuilder:
         try:
             self._segmenter.prepare(size)
         except Exception as error:  # engines raise classes of their own
-            self._refused[size] = str(error)
-            self._logger.error(f'No engine for frames of {size[0]} x {size[1]} px: {error}')
+            if isinstance(error, EngineError) and error.lost:
+                self._loss = error  # of the device, not of the size
+            else:
+                self._refused[size] = str(error)
+                self._logger.error(f'No engine for frames of {size[0]} x {size[1]} px: {error}')
         else:
             self._logger.info(f'Ready for frames of {size[0]} x {size[1]} px.')
         self._thread = None

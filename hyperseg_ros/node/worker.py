@@ -96,13 +96,15 @@ class Worker:
             while not self._is_stopped:
                 if self._wake.wait(_IDLE_S):
                     self._wake.clear()
+                    builder.check()
                     self._serve(segmenter, builder)
         except Exception as error:  # a dead worker that says nothing looks like a silent camera
             if not self._is_stopped:
                 self.failure = str(error) or type(error).__name__
-                # One that never ran is no loss: it would be none the next time either.
                 is_lost = isinstance(error, EngineError) and error.lost
-                self.is_lost = is_lost and not self._is_starting
+                # One that never ran may never run; whoever asks for an exit wants it tried.
+                is_asked = self._parameters().on_engine_loss == 'exit'
+                self.is_lost = is_lost and (is_asked or not self._is_starting)
                 self._logger.error(f'Segmentation stopped: {self.failure}')
         finally:
             self._is_starting = False

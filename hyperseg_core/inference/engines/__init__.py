@@ -31,20 +31,20 @@ def check_runs(spec: EngineSpec) -> None:
     """Check that an engine can run here: its libraries load, its device is there.
 
     Raises:
-        EngineError: If not, with the reason.
+        EngineError: If not, with the reason; `lost` where a driver is there and fails.
     """
     require(spec.name)
+    if spec.is_cuda:  # first, as libraries do not tell a GPU that is lost from none
+        state = driver_state()
+        if spec.cuda_index >= len(state.devices):
+            reason = state.absence or f'there are {len(state.devices)} device(s), from cuda:0 on'
+            msg = f'{spec} cannot run: {reason}.'
+            raise EngineError(msg, lost=state.is_broken)
     try:
         _module(spec.name).check_runs(spec)
     except (ImportError, OSError) as err:
         msg = f'Engine {spec.name!r} is installed, but does not load: {err}.'
         raise EngineError(msg) from err
-    if spec.is_cuda:
-        state = driver_state()
-        if spec.cuda_index >= len(state.devices):
-            reason = state.absence or f'there are {len(state.devices)} device(s), from cuda:0 on'
-            msg = f'{spec} cannot run: {reason}.'
-            raise EngineError(msg)
 
 
 def graph_engine(name: EngineName) -> GraphEngine:

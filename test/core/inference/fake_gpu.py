@@ -9,6 +9,7 @@ Each can be told to fail.
 
 import ctypes
 import importlib.util
+from pathlib import Path
 import sys
 from types import ModuleType
 from types import SimpleNamespace
@@ -255,6 +256,8 @@ def install_driver(patch: pytest.MonkeyPatch) -> FakeDriver:
     driver = FakeDriver()
     for module in (cuda_driver, cuda_memory):
         patch.setattr(module, 'load_library', lambda: driver)
+    patch.setattr(cuda_driver, '_KERNEL_MODULE', Path('/nowhere'))
+    patch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     cuda_driver.driver_state.cache_clear()
     return driver
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from fake_gpu import ILLEGAL_ADDRESS
+from fake_gpu import NO_DEVICE
 from fake_gpu import OUT_OF_MEMORY
 from fake_gpu import FakeDriver
 from fake_gpu import FakeTensorRt
@@ -162,10 +163,131 @@ def test_broken_driver_is_an_error_and_the_cpu_goes_on(
 
 
 def test_no_device_is_no_error(driver: FakeDriver, caplog: pytest.LogCaptureFixture) -> None:
-    driver.codes['cuInit'] = 100
+    driver.codes['cuInit'] = NO_DEVICE
     assert Segmenter('fast').spec.device == 'cpu'
     assert not errors(caplog)
     assert cuda_driver.driver_state().absence == 'the driver sees no device'
+
+
+@pytest.mark.parametrize(
+    ('visible', 'absence', 'is_broken'),
+    [
+        (None, 'a driver is loaded, but sees no device; `nvidia-smi`', True),
+        ('0', 'a driver is loaded, but sees no device of CUDA_VISIBLE_DEVICES=0;', True),
+        ('GPU-8932f937', 'sees no device of CUDA_VISIBLE_DEVICES=GPU-8932f937;', True),
+        ('', 'CUDA_VISIBLE_DEVICES= hides every device', False),
+        ('-1', 'CUDA_VISIBLE_DEVICES=-1 hides every device', False),
+    ],
+)
+def test_loaded_driver_without_a_device_is_broken_unless_all_are_hidden(
+    visible: str | None,
+    absence: str,
+    driver: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_broken: bool,
+) -> None:
+    monkeypatch.setattr(cuda_driver, '_KERNEL_MODULE', Path(__file__))
+    if visible is not None:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    driver.codes['cuInit'] = NO_DEVICE
+    state = cuda_driver.driver_state()
+    assert absence in state.absence
+    assert state.is_broken == is_broken
+
+
+def test_loaded_driver_without_its_library_is_broken(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError('libcuda.so.1: cannot open shared object file')
+
+    monkeypatch.setattr(cuda_driver, 'load_library', fail)
+    assert not cuda_driver.driver_state().is_broken
+    cuda_driver.driver_state.cache_clear()
+    monkeypatch.setattr(cuda_driver, '_KERNEL_MODULE', Path(__file__))
+    assert Segmenter('fast').spec.device == 'cpu'
+    assert len(errors(caplog)) == 1
+    assert 'a driver is loaded, but not its library (libcuda.so.1' in errors(caplog)[0]
+    with pytest.raises(EngineError, match='onnxruntime on cuda, f16 cannot run') as caught:
+        Segmenter('fast', 'onnxruntime', 'cuda')
+    assert caught.value.lost
+
+
+def test_device_that_is_lost_at_the_start_is_no_silent_cpu(
+    trt: FakeTensorRt, driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.codes['cuDevicePrimaryCtxRetain'] = ILLEGAL_ADDRESS
+    segmenter = Segmenter('fast')
+    assert segmenter.spec.device == 'cpu'
+    assert 'tensorrt on cuda, f16 was lost' in segmenter.loss
+    assert errors(caplog) == [f'{segmenter.loss} {segmenter.spec} goes on.']
+    with pytest.raises(EngineError, match='ILLEGAL_ADDRESS') as caught:
+        Segmenter('fast', replaces_lost=False)
+    assert caught.value.lost
+
+
+OTHER = (200, 300)
+
+
+def test_loss_while_another_size_is_built_is_told_as_one(
+    trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
+) -> None:
+    segmenter = Segmenter('fast', replaces_lost=False)
+    driver.codes['cuDevicePrimaryCtxRetain'] = ILLEGAL_ADDRESS
+    with pytest.raises(EngineError, match='ILLEGAL_ADDRESS') as caught:
+        segmenter.prepare(OTHER)
+    assert caught.value.lost
+
+
+@pytest.mark.parametrize('is_ready', [True, False])
+def test_size_that_a_gpu_cannot_be_built_for_leaves_it_the_others(
+    trt: FakeTensorRt,
+    frame: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_ready: bool,
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    segmenter = Segmenter('fast', fallback_ready=is_ready, frame_size=SIZE)
+    trt.spoils = {'build'}
+    small = np.ascontiguousarray(frame[: OTHER[0], : OTHER[1]])
+    segmenter.prepare(OTHER)
+    assert segmenter.is_ready(small)
+    assert 'was lost for frames at 256 x 384 px with ids of 200 x 300 px: ' in segmenter.loss
+    (told,) = errors(caplog)
+    assert told.startswith(f'{segmenter.loss} openvino on cpu, ')
+    assert told.endswith(' runs these.')
+    assert segmenter(small).class_ids.shape == OTHER
+    assert segmenter.is_ready(frame)
+    segmenter(frame)
+    assert str(segmenter.spec) == 'tensorrt on cuda, f16'
+
+
+@pytest.mark.parametrize('replaces_lost', [True, False])
+def test_size_that_no_other_device_takes_over_is_refused_and_that_is_no_loss(
+    trt: FakeTensorRt,
+    frame: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    replaces_lost: bool,
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    device = 'cuda' if replaces_lost else 'auto'
+    segmenter = Segmenter(
+        'fast', 'tensorrt' if replaces_lost else 'auto', device, replaces_lost=replaces_lost,
+        frame_size=SIZE,
+    )  # fmt: skip
+    trt.spoils = {'build'}
+    with pytest.raises(EngineError, match='Could not find any implementation') as caught:
+        segmenter.prepare(OTHER)
+    assert not caught.value.lost
+    assert segmenter.loss == ''
+    assert str(segmenter.spec) == 'tensorrt on cuda, f16'
+    segmenter(frame)
 
 
 def test_candidate_that_cannot_run_is_refused_once_and_no_graph_is_written_for_it(
