@@ -3,6 +3,7 @@
 """One camera: ros2 launch hyperseg_ros segmenter.launch.py image:=/camera/image_raw."""
 
 import os
+import time
 from typing import Any
 
 from launch import LaunchContext
@@ -19,7 +20,9 @@ import yaml
 
 from hyperseg_ros.process.status import ENGINE_LOST
 
-_RESPAWN_S = 1.0
+_RESPAWN_S, _MAX_RESPAWN_S = 1.0, 30.0
+_STEADY_S = 60.0
+"""A process that ran so long starts anew at once; others ever later."""
 _FROM_FILE = '; empty: as in params_file.'
 _CHOSEN = (
     'FASTDDS_BUILTIN_TRANSPORTS',
@@ -49,13 +52,17 @@ def create_node(context: LaunchContext) -> list[LifecycleNode]:
     return [started_node(options)]
 
 
-def started_node(options: dict[str, Any]) -> LifecycleNode:
+def started_node(options: dict[str, Any], delay_s: float = 0.0) -> LifecycleNode:
     """Return the node, which is started again whenever it ends because its engine is lost."""
+
+    start_s = time.monotonic() + delay_s
 
     def restarted(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:
         if event.returncode != ENGINE_LOST or context.is_shutdown:
             return []
-        return [TimerAction(period=_RESPAWN_S, actions=[started_node(options)])]
+        is_steady = time.monotonic() - start_s >= _STEADY_S
+        next_s = _RESPAWN_S if is_steady else min(max(2 * delay_s, _RESPAWN_S), _MAX_RESPAWN_S)
+        return [TimerAction(period=next_s, actions=[started_node(options, next_s)])]
 
     return LifecycleNode(
         package='hyperseg_ros',

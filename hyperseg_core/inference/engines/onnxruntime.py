@@ -18,10 +18,13 @@ from hyperseg_core.inference.engine import Bytes
 from hyperseg_core.inference.engine import EngineFiles
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import require
+from hyperseg_core.inference.engines.shared_library import needed_libraries
 from hyperseg_core.inference.machine import cpu_threads
 
 _CUDA = 'CUDAExecutionProvider'
 _CUDA_LIBRARY = 'libonnxruntime_providers_cuda.so'
+_CUDA_NAMES = 'libcu'
+"""How the names of CUDA's libraries begin, the driver's too; others come with the system."""
 _ERRORS_ONLY = 3
 """ONNX Runtime's log level: its warnings are about graphs, not about what users do."""
 _DEVICE_WORDS = ('CUDA', 'CUDNN', 'CUBLAS')
@@ -56,7 +59,7 @@ def onnxruntime_providers(spec: EngineSpec) -> list[tuple[str, dict[str, Any]]]:
 
 
 def check_runs(spec: EngineSpec) -> None:
-    """Check that the provider is there with all libraries that it needs: they are loaded.
+    """Check that the provider is there, and that the libraries that it needs load.
 
     Raises:
         EngineError: If not, with what is missing.
@@ -73,9 +76,13 @@ def check_runs(spec: EngineSpec) -> None:
     if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21: CUDA and cuDNN as pip installs them
         with contextlib.redirect_stdout(io.StringIO()):  # which it prints about
             onnxruntime.preload_dlls()
+    # Not the provider itself: it expects a host, which only ONNX Runtime gives it.
+    provider = Path(onnxruntime.__file__).parent / 'capi' / _CUDA_LIBRARY
     try:
-        ctypes.CDLL(str(Path(onnxruntime.__file__).parent / 'capi' / _CUDA_LIBRARY))
-    except OSError as err:
+        for name in needed_libraries(provider):
+            if name.startswith(_CUDA_NAMES):
+                ctypes.CDLL(name)
+    except (OSError, ValueError) as err:
         msg = (
             f"ONNX Runtime's {_CUDA} does not load: {err}. Install the CUDA and cuDNN that it was "
             f"built for: `pip install 'onnxruntime-gpu[cuda,cudnn]'`."

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime on CUDA with stand-ins; on the CPU it is the real one."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +16,11 @@ from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import NoFiles
 from hyperseg_core.inference.engines import check_runs
 from hyperseg_core.inference.engines import onnxruntime
+from hyperseg_core.inference.engines.shared_library import needed_libraries
 
 SPEC = EngineSpec('onnxruntime', 'cuda', 'f16')
 CUDA, CPU = 'CUDAExecutionProvider', 'CPUExecutionProvider'
+NEEDED = ['libcublasLt.so.13', 'libcudnn.so.9', 'libcuda.so.1', 'libc.so.6']
 FRAMES = np.zeros((1, 4, 4, 3), np.uint8)
 
 
@@ -63,14 +66,40 @@ def library(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> SimpleNamesp
         InferenceSession=Session,
     )
     monkeypatch.setattr(onnxruntime, 'import_onnxruntime', lambda: fake)
-    monkeypatch.setattr(onnxruntime.ctypes, 'CDLL', lambda path: path)
+    monkeypatch.setattr(onnxruntime, 'needed_libraries', lambda path: NEEDED)
+    monkeypatch.setattr(onnxruntime.ctypes, 'CDLL', lambda name: name)
     monkeypatch.setattr(Session, 'error', None)
     monkeypatch.setattr(Session, 'started', CUDA)
     return fake
 
 
-def test_cuda_is_there_where_its_libraries_load(library: SimpleNamespace) -> None:
+def test_cuda_is_there_where_the_libraries_that_the_provider_needs_load(
+    library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(onnxruntime.ctypes, 'CDLL', loaded.append)
     check_runs(SPEC)
+    # The provider itself expects a host: outside ONNX Runtime it never loads.
+    assert loaded == NEEDED[:3]
+
+
+def test_needed_libraries_are_read_from_the_file(tmp_path: Path) -> None:
+    real = pytest.importorskip('onnxruntime')
+    (library,) = (Path(real.__file__).parent / 'capi').glob('onnxruntime_pybind11_state*.so')
+    found = needed_libraries(library)
+    assert 'libc.so.6' in found
+    assert all(name.startswith(('lib', 'ld-')) and '.so' in name for name in found)
+    (tmp_path / 'text.so').write_text('no library')
+    with pytest.raises(ValueError, match='is no shared library'):
+        needed_libraries(tmp_path / 'text.so')
+
+
+def test_provider_that_is_not_where_it_should_be_is_refused(
+    library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, 'needed_libraries', needed_libraries)
+    with pytest.raises(EngineError, match='No such file.*libonnxruntime_providers_cuda'):
+        check_runs(SPEC)
 
 
 def test_preloading_says_nothing(
@@ -90,8 +119,9 @@ def test_provider_that_is_not_part_of_it_names_the_pip_line(library: SimpleNames
 def test_listed_provider_whose_libraries_are_absent_is_refused(
     library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: str) -> None:
-        raise OSError('libcudnn.so.9: cannot open shared object file')
+    def fail(name: str) -> None:
+        if name == 'libcudnn.so.9':
+            raise OSError(f'{name}: cannot open shared object file')
 
     monkeypatch.setattr(onnxruntime.ctypes, 'CDLL', fail)
     with pytest.raises(EngineError, match=r'does not load: libcudnn\.so\.9: cannot open'):
