@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import shortened
+from hyperseg_core.process_end import leave
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     'predict': ('predict:predict_command', 'Segment images, a video or a camera.'),
@@ -135,4 +136,4 @@ def _with_pairs(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its status."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments, create_app()))
+    leave(run(sys.argv[1:] if arguments is None else arguments, create_app()))

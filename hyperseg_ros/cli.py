@@ -8,6 +8,7 @@ import sys
 from cyclopts import App
 
 from hyperseg_core import cli
+from hyperseg_core.process_end import leave
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     **cli.COMMANDS,
@@ -39,7 +40,7 @@ def create_app() -> App:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its status."""
-    sys.exit(cli.run(sys.argv[1:] if arguments is None else arguments, create_app()))
+    leave(cli.run(sys.argv[1:] if arguments is None else arguments, create_app()))
 
 
 if __name__ == '__main__':

@@ -54,7 +54,6 @@ def create_node(context: LaunchContext) -> list[LifecycleNode]:
 
 def started_node(options: dict[str, Any], delay_s: float = 0.0) -> LifecycleNode:
     """Return the node, which is started again whenever it ends because its engine is lost."""
-
     start_s = time.monotonic() + delay_s
 
     def restarted(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:

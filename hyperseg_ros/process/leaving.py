@@ -5,11 +5,7 @@
 from collections.abc import Iterator
 import contextlib
 import ctypes
-import logging
-import os
-import sys
 import time
-from typing import NoReturn
 
 import rclpy
 from rclpy.node import Node
@@ -80,15 +76,3 @@ def leave_graph(node: Node, *, status: int = 0) -> None:
     with left_within(status=status):
         node.destroy_node()
         rclpy.try_shutdown()
-
-
-def end_process(status: int = 0) -> NoReturn:
-    """End this process, now that all of ours is released.
-
-    Python would take PyTorch down first, which lasts two seconds on slow machines: as long as a
-    node may take altogether.
-    """
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)

@@ -17,9 +17,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from hyperseg_core.process_end import end_process
 from hyperseg_core.process_memory import keep_message_memory
 from hyperseg_ros.process.core_log import log_to
-from hyperseg_ros.process.leaving import end_process
 from hyperseg_ros.process.leaving import leave_graph
 
 _SIGNAL_S = 0.25

@@ -28,8 +28,12 @@ _CUDA_NAMES = 'libcu'
 _ERRORS_ONLY = 3
 """ONNX Runtime's log level: its warnings are about graphs, not about what users do."""
 _DEVICE_WORDS = ('CUDA', 'CUDNN', 'CUBLAS')
-_MEMORY_WORDS = ('out of memory', 'failed to allocate', 'bad_alloc')
+_MEMORY_WORDS = (
+    'out of memory', 'failed to allocate', 'bad_alloc', 'alloc_failed', 'allocation_failed',
+    'not_initialized',
+)  # fmt: skip
 """What errors of a device, and of its memory, have in their first line."""
+_NO_KERNELS = 'no kernel image'
 
 
 def import_onnxruntime() -> Any:
@@ -105,12 +109,16 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cpu_threads()
         options.log_severity_level = _ERRORS_ONLY
-        self._session = onnxruntime.InferenceSession(
-            graph,
-            options,
-            providers=[name for name, _ in providers],
-            provider_options=[option for _, option in providers],
-        )
+        self._on_gpu = spec.is_cuda
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph,
+                options,
+                providers=[name for name, _ in providers],
+                provider_options=[option for _, option in providers],
+            )
+        except Exception as err:  # it raises classes of its own
+            raise self._failure(err) from err
         if self._session.get_providers()[0] != wanted:
             msg = (
                 f'ONNX Runtime could not start {wanted} and fell back to '
@@ -119,19 +127,20 @@ class OnnxRuntimeEngine:
             raise EngineError(msg)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._on_gpu = spec.is_cuda
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
         try:
             ids, confidence = self._run(frames)
         except Exception as err:  # it raises classes of its own
-            text = str(err).partition('\n')[0]
-            is_device = self._on_gpu and any(word in text for word in _DEVICE_WORDS)
-            is_memory = any(word in text.lower() for word in _MEMORY_WORDS)
-            msg = f'ONNX Runtime failed: {text}'
-            raise EngineError(msg, lost=is_device and not is_memory) from err
+            raise self._failure(err) from err
         return ids, confidence
+
+    def _failure(self, err: Exception) -> EngineError:
+        text = str(err).partition('\n')[0]
+        is_device = self._on_gpu and any(word in text for word in _DEVICE_WORDS)
+        is_healthy = any(word in text.lower() for word in (*_MEMORY_WORDS, _NO_KERNELS))
+        return EngineError(f'ONNX Runtime failed: {text}', lost=is_device and not is_healthy)
 
     def _run(self, frames: Bytes) -> list[Bytes]:
         if not self._on_gpu:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PyTorch as an engine, on CPU and CUDA: the network itself, its batch norms folded."""
 
+from collections.abc import Sequence
+
 import torch
 
 from hyperseg_core.errors import EngineError
@@ -19,13 +21,41 @@ def check_runs(spec: EngineSpec) -> None:
     Raises:
         EngineError: If not, with what it says.
     """
-    if spec.is_cuda and not torch.cuda.is_available():
+    if not spec.is_cuda:
+        return
+    if not torch.cuda.is_available():
         built_for = f'is built for CUDA {torch.version.cuda}' if torch.version.cuda else 'has none'
         msg = (
             f'Device {spec.device!r} asks for CUDA, but torch sees none; use `device: cpu`. '
             f'torch {torch.__version__} {built_for}.'
         )
         raise EngineError(msg)
+    capability = torch.cuda.get_device_capability(spec.cuda_index)
+    architectures = torch.cuda.get_arch_list()
+    if not has_kernels(architectures, capability):
+        msg = (
+            f'torch {torch.__version__} has kernels for {", ".join(architectures)}, and none for '
+            f'the sm_{capability[0]}{capability[1]} of {spec.device}: install a build for this '
+            f'GPU, or use `device: cpu`.'
+        )
+        raise EngineError(msg)
+
+
+def has_kernels(architectures: Sequence[str], capability: tuple[int, int]) -> bool:
+    """Tell whether a library has kernels that a GPU may run.
+
+    Args:
+        architectures: What it is built for: `sm_80` runs on that generation, `compute_80` is
+            compiled for any later one, too.
+        capability: The GPU's, (8, 7).
+    """
+    for architecture in architectures:
+        kind, _, text = architecture.partition('_')
+        number = int(''.join(filter(str.isdigit, text)))
+        built_for = (number // 10, number % 10)
+        if built_for <= capability and (kind == 'compute' or built_for[0] == capability[0]):
+            return True
+    return False
 
 
 class TorchEngine:

@@ -10,6 +10,8 @@ memory. Where a graph cannot be captured the same operators run one by one.
 from collections.abc import Iterator
 import contextlib
 import logging
+from typing import ClassVar
+import weakref
 
 import torch
 from torch import Tensor
@@ -18,16 +20,23 @@ from torch import nn
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.engine import Bytes
 from hyperseg_core.inference.engine import Task
+from hyperseg_core.process_end import keep_for_good
 
 _logger = logging.getLogger(__name__)
 _WARM_UP_RUNS = 3
 """Before a capture: libraries choose their kernels and take their memory meanwhile."""
 _DEVICE_WORDS = ('CUDA', 'CUDNN', 'cuDNN', 'CUBLAS')
 """What errors of the device have in their first line; others are of the network."""
+_MEMORY_WORDS = ('out of memory', 'ALLOC_FAILED', 'ALLOCATION_FAILED', 'NOT_INITIALIZED')
+"""What those of its memory have: libraries that find none for themselves do not initialise."""
+_NO_KERNELS = 'no kernel image'
 
 
 class CudaRunner:
     """Runs a network that maps uint8 frames to uint8 ids and confidence."""
+
+    _live: ClassVar[weakref.WeakSet['CudaRunner']] = weakref.WeakSet()
+    """All that are there: a loss of the device is one of them all."""
 
     def __init__(
         self, network: nn.Module, task: Task, device: torch.device, *, use_graph: bool = True
@@ -43,11 +52,12 @@ class CudaRunner:
         Raises:
             EngineError: If the device fails, or its memory does not suffice.
         """
+        CudaRunner._live.add(self)
         self._device = device
         shape = (task.batch, *task.size, 3)
         output_shape = (task.batch, *task.output_size)
         self._graph: torch.cuda.CUDAGraph | None = None
-        with _failures(), torch.inference_mode():
+        with self._failures(), torch.inference_mode():
             # Weights, warm-up, capture and frames: all on one stream, so nothing has to wait.
             self._stream = torch.cuda.Stream(device)
             with torch.cuda.stream(self._stream):
@@ -62,7 +72,7 @@ class CudaRunner:
                     self._compute()
             self._stream.synchronize()
             if use_graph:
-                self._graph = self._captured()
+                self._capture()
         self.frames: Bytes = self._host_frames.numpy()
         """Where frames are best written: (B, H, W, 3) uint8, pinned."""
 
@@ -79,7 +89,7 @@ class CudaRunner:
         """
         if frames is not self.frames:
             self.frames[...] = frames
-        with _failures(), torch.inference_mode(), torch.cuda.stream(self._stream):
+        with self._failures(), torch.inference_mode(), torch.cuda.stream(self._stream):
             self._frames.copy_(self._host_frames, non_blocking=True)
             if self._graph is not None:
                 self._graph.replay()
@@ -101,9 +111,10 @@ class CudaRunner:
         for output, value in zip(self._outputs, found, strict=True):
             output.copy_(value)
 
-    def _captured(self) -> torch.cuda.CUDAGraph | None:
-        """Capture what `_compute` does; None where that cannot be captured."""
-        graph = torch.cuda.CUDAGraph()
+    def _capture(self) -> None:
+        """Capture what `_compute` does, where that can be captured."""
+        # The runner's own from now on: what is lost with the device must not be destroyed.
+        graph = self._graph = torch.cuda.CUDAGraph()
         try:
             # Other threads may allocate meanwhile: another engine runs while this one is built.
             # A failed capture leaves its stream the thread's own; the outer one puts it back.
@@ -115,31 +126,36 @@ class CudaRunner:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as err:
-            self._stream.synchronize()  # raises where the device is gone, not just the graph
+            # Raises where the device is gone, not just the graph.
+            self._stream.synchronize()
             _logger.warning(
                 'No CUDA graph of this network (%s); its operators run one by one.', err
             )
-            return None
-        return graph
+            self._graph = None
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what CUDA raises into `EngineError`; where the device is lost, keep what is on it.
+
+        All but a lack of memory is there to stay: after e.g. a failed assertion in a kernel every
+        call of the process fails.
+        """
+        try:
+            yield
+        except RuntimeError as err:
+            text = str(err).partition('\n')[0]
+            is_memory = any(word in text for word in _MEMORY_WORDS)
+            if isinstance(err, torch.OutOfMemoryError) or is_memory:
+                raise EngineError(f'The GPU is out of memory: {text}') from err
+            if _NO_KERNELS in text:
+                raise EngineError(f'This PyTorch has no kernels for the GPU: {text}') from err
+            if any(word in text for word in _DEVICE_WORDS):
+                # Freeing pinned memory records an event, and PyTorch aborts where that fails.
+                for runner in list(CudaRunner._live):
+                    keep_for_good(runner)
+                raise EngineError(f'The GPU is lost: {text}', lost=True) from err
+            raise
 
 
 def _pinned(shape: tuple[int, ...]) -> Tensor:
     return torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Turn what CUDA raises into `EngineError`.
-
-    All but a lack of memory is there to stay: after e.g. a failed assertion in a kernel every
-    call of the process fails.
-    """
-    try:
-        yield
-    except RuntimeError as err:
-        text = str(err).partition('\n')[0]
-        if isinstance(err, torch.OutOfMemoryError) or 'out of memory' in text:
-            raise EngineError(f'The GPU is out of memory: {text}') from err
-        if any(word in text for word in _DEVICE_WORDS):
-            raise EngineError(f'The GPU is lost: {text}', lost=True) from err
-        raise

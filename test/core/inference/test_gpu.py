@@ -95,7 +95,7 @@ def test_fresh_frames_give_fresh_answers_in_batches(*, use_graph: bool) -> None:
         checkpoint.model, len(checkpoint.label_set), SIZE, SIZE, torch.float16
     )
     runner = CudaRunner(network, task, torch.device('cuda'), use_graph=use_graph)
-    exact = Segmenter(checkpoint, device='cpu', size=SIZE)
+    exact = Segmenter(checkpoint, device='cpu', precision='f32', size=SIZE)
     for pair in streets(6).reshape(3, 2, *SIZE, 3):
         ids, _ = runner.run(pair)
         for found, frame in zip(ids, pair, strict=True):

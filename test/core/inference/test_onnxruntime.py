@@ -98,7 +98,7 @@ def test_provider_that_is_not_where_it_should_be_is_refused(
     library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, 'needed_libraries', needed_libraries)
-    with pytest.raises(EngineError, match='No such file.*libonnxruntime_providers_cuda'):
+    with pytest.raises(EngineError, match=r'No such file.*libonnxruntime_providers_cuda'):
         check_runs(SPEC)
 
 
@@ -145,6 +145,9 @@ def test_provider_that_does_not_start_is_refused(library: SimpleNamespace) -> No
         ('CUDA failure 700: an illegal memory access was encountered ; GPU=0', True),
         ('CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0', True),
         ('CUDA failure 2: out of memory ; GPU=0', False),
+        ('CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0', False),
+        ('CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED ; GPU=0', False),
+        ('CUDA failure 209: no kernel image is available for execution on the device', False),
         ('BFCArena: Failed to allocate memory for requested buffer of size 1', False),
         ('Non-zero status code returned while running Conv node', False),
     ],
@@ -158,6 +161,15 @@ def test_failures_of_the_device_say_whether_it_is_lost(
     Session.error = ValueError(f'{text}\nand a stack')
     with pytest.raises(EngineError, match=text[:20]) as caught:
         engine.run(FRAMES)
+    assert caught.value.lost == is_lost
+
+    def fail(*_: Any, **__: Any) -> None:
+        assert Session.error is not None
+        raise Session.error
+
+    library.InferenceSession = fail
+    with pytest.raises(EngineError, match=text[:20]) as caught:
+        onnxruntime.OnnxRuntimeEngine(b'', SPEC, NoFiles())
     assert caught.value.lost == is_lost
 
 

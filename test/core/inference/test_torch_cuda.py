@@ -7,7 +7,10 @@ torch.cuda on the CPU.
 """
 
 import functools
+import subprocess
+import sys
 from typing import Any
+import weakref
 
 from cuda_on_cpu import Capture
 from cuda_on_cpu import Graph
@@ -28,6 +31,8 @@ from hyperseg_core import build_model
 from hyperseg_core import load_checkpoint
 from hyperseg_core.drive import DriveScene
 from hyperseg_core.inference.engine import Task
+from hyperseg_core.inference.engines import torch_cuda
+from hyperseg_core.inference.engines.torch import has_kernels
 from hyperseg_core.inference.engines.torch_cuda import CudaRunner
 from hyperseg_core.inference.engines.torch_network import DTYPES
 from hyperseg_core.inference.engines.torch_network import FrameSegmentation
@@ -185,6 +190,9 @@ def test_a_graph_that_cannot_be_captured_costs_speed_only(
     ('error', 'match', 'is_lost'),
     [
         (torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'), 'memory', False),
+        (RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling'), 'memory', False),
+        (RuntimeError('cuDNN error: CUDNN_STATUS_NOT_INITIALIZED'), 'memory', False),
+        (RuntimeError('CUDA error: no kernel image is available'), 'no kernels', False),
         (RuntimeError('CUDA error: device-side assert triggered\nCompile with'), 'lost', True),
         (RuntimeError('CUDA error: unspecified launch failure'), 'lost', True),
         (RuntimeError('cuDNN error: CUDNN_STATUS_EXECUTION_FAILED'), 'lost', True),
@@ -198,15 +206,52 @@ def test_failures_of_the_device_say_whether_it_is_lost(
     *,
     is_lost: bool,
 ) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(torch_cuda, 'keep_for_good', kept.append)
+    monkeypatch.setattr(CudaRunner, '_live', weakref.WeakSet())
     pretend(monkeypatch)
     network, task = network_of(checkpoint, 'f32')
-    runner = CudaRunner(network, task, CPU)
+    beside, runner = CudaRunner(network, task, CPU), CudaRunner(network, task, CPU)
     Stream.error = error
     with pytest.raises(EngineError, match=match) as caught:
         runner.run(streets(checkpoint, 1))
     assert caught.value.lost == is_lost
+    # PyTorch aborts the process where it frees pinned memory of a lost device.
+    assert set(kept) == ({beside, runner} if is_lost else set())
+    kept.clear()
     with pytest.raises(EngineError, match=match):
         CudaRunner(network, task, CPU)
+    assert len(set(kept)) == (3 if is_lost else 0)
+
+
+def test_what_lies_on_a_lost_device_is_never_destroyed() -> None:
+    code = (
+        'from hyperseg_core import process_end as p\n'
+        'class Pinned:\n'
+        '    def __del__(self): print("destroyed", flush=True)\n'
+        'p.keep_for_good(Pinned())\n'
+    )
+    for end, status in (('', 0), ('p._kept.clear()', 0), ('p.leave(7)', 7)):
+        done = subprocess.run(
+            [sys.executable, '-c', code + end], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (status, '', '')
+
+
+@pytest.mark.parametrize(
+    ('architectures', 'capability', 'is_built'),
+    [
+        (['sm_80', 'sm_90', 'compute_90'], (8, 7), True),
+        (['sm_75', 'sm_90'], (8, 7), False),
+        (['sm_80', 'sm_90a', 'compute_90'], (12, 0), True),
+        (['sm_80', 'sm_90', 'sm_120'], (7, 2), False),
+        (['sm_89'], (8, 7), False),
+    ],
+)
+def test_torch_without_kernels_for_a_gpu_is_known_before_it_is_tried(
+    architectures: list[str], capability: tuple[int, int], *, is_built: bool
+) -> None:
+    assert has_kernels(architectures, capability) == is_built
 
 
 @pytest.mark.parametrize('precision', ['f16', 'bf16'])
