@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hyperseg_core.commands.hardware import described_gpus
+from hyperseg_core.commands.hardware import found_version
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.cache import cache_root
 from hyperseg_core.inference.engines import check_runs
@@ -39,7 +40,7 @@ class Need:
             return None
         for distribution in metadata.packages_distributions().get(self.module, []):
             return metadata.version(distribution)
-        return 'installed'
+        return found_version('tensorrt') if self.module == 'tensorrt' else 'installed'
 
 
 def _extra(name: str) -> str:
@@ -47,6 +48,11 @@ def _extra(name: str) -> str:
 
 
 NEEDS = (
+    Need(
+        'tensorrt',
+        'engine for NVIDIA GPUs',
+        'pip install tensorrt; on a Jetson apt install python3-libnvinfer',
+    ),
     Need('openvino', 'engine for CPUs and Intel GPUs', _extra('openvino')),
     Need('onnxruntime', 'engine for CPUs; onnxruntime-gpu: CUDA', _extra('onnxruntime')),
     Need('torch', 'network in PyTorch, CUDA engine, published weights', _extra('torch')),

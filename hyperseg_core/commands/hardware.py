@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a measurement was made on."""
 
-from importlib import metadata
 import platform
+
+import numpy as np
 
 from hyperseg_core.inference.cuda_driver import DriverState
 from hyperseg_core.inference.cuda_driver import driver_state
+from hyperseg_core.inference.engine import ENGINES
+from hyperseg_core.inference.engine import EngineName
+from hyperseg_core.inference.engine import engine_version
+from hyperseg_core.inference.engine import is_installed
 from hyperseg_core.inference.machine import cpu_threads
 from hyperseg_core.inference.machine import driver_version
 from hyperseg_core.inference.machine import processor_name
@@ -14,12 +19,6 @@ from hyperseg_core.inference.machine import processor_name
 
 def describe_machine() -> dict[str, str]:
     """Return processor, GPU, driver, threads and versions; nothing that names the machine."""
-    versions = {}
-    for name in ('torch', 'tensorrt', 'onnxruntime', 'openvino', 'numpy'):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = 'not installed'
     driver = driver_state()
     return {
         'gpu': described_gpus(driver),
@@ -27,8 +26,19 @@ def describe_machine() -> dict[str, str]:
         'processor': processor_name(),
         'threads': str(cpu_threads()),
         'python': platform.python_version(),
-        **versions,
+        **{name: found_version(name) for name in sorted(ENGINES)},
+        'numpy': np.__version__,
     }
+
+
+def found_version(name: EngineName) -> str:
+    """Return the version of an engine's library, or why there is none."""
+    if not is_installed(name):
+        return 'not installed'
+    try:
+        return engine_version(name)
+    except (ImportError, OSError) as error:
+        return f'does not load: {error}'
 
 
 def described_gpus(driver: DriverState) -> str:

@@ -39,6 +39,9 @@ _INSTALL: Mapping[EngineName, str] = {
     'torch': 'torch timm',
 }  # fmt: skip
 
+_TEGRA = Path('/etc/nv_tegra_release')
+"""Jetsons have it; their TensorRT is apt's."""
+
 
 class Engine(Protocol):
     """Runs one network at fixed shapes."""
@@ -146,8 +149,13 @@ def is_installed(name: EngineName) -> bool:
 
 def not_installed(name: EngineName, *, on_gpu: bool = False) -> str:
     """Return the line that says that an engine is missing, and what installs it."""
-    package = 'onnxruntime-gpu' if on_gpu and name == 'onnxruntime' else _INSTALL[name]
-    return f'Engine {name!r} is not installed: `pip install {package}`.'
+    if name == 'tensorrt' and _TEGRA.exists():
+        line = 'sudo apt install python3-libnvinfer'
+    elif name == 'onnxruntime' and on_gpu:
+        line = 'pip install onnxruntime-gpu'
+    else:
+        line = f'pip install {_INSTALL[name]}'
+    return f'Engine {name!r} is not installed: `{line}`.'
 
 
 def require(name: EngineName) -> None:
