@@ -30,7 +30,9 @@ _TURNS = 10
 _CAMERAS = 6
 
 
-def variants(checkpoint: Checkpoint, size: Size, device: str) -> dict[str, Callable[[], Runner]]:
+def variants(
+    checkpoint: Checkpoint, size: Size, device: str, *, use_tensorrt: bool = False
+) -> dict[str, Callable[[], Runner]]:
     """Return how to make each variant that can run here; engines pass their gate."""
     task = Task(checkpoint, 1, size, size)
     found: dict[str, Callable[[], Runner]] = {
@@ -40,7 +42,8 @@ def variants(checkpoint: Checkpoint, size: Size, device: str) -> dict[str, Calla
     if device == 'cpu':
         return found
     found['torch half eager'] = lambda: _half_eager(task, device)
-    specs = {HALF_GRAPH: 'torch', 'onnxruntime half': 'onnxruntime', 'tensorrt half': 'tensorrt'}
+    specs = {HALF_GRAPH: 'torch', 'onnxruntime half': 'onnxruntime'}
+    specs |= {'tensorrt half': 'tensorrt'} if use_tensorrt else {}
     for label, name in specs.items():
         spec = EngineSpec(name, device, 'f16')  # type: ignore[arg-type]
         with contextlib.suppress(EngineError):
@@ -49,7 +52,9 @@ def variants(checkpoint: Checkpoint, size: Size, device: str) -> dict[str, Calla
     return found
 
 
-def measure(checkpoint: Checkpoint, size: Size, device: str, runs: int) -> dict[str, Any]:
+def measure(
+    checkpoint: Checkpoint, size: Size, device: str, runs: int, *, use_tensorrt: bool = False
+) -> dict[str, Any]:
     """Time all variants at a size in turns, after their ids were compared."""
     frames = np.stack(
         [DriveScene(seed, height=size[0], width=size[1]).frame(2.0).image for seed in range(2)]
@@ -57,7 +62,7 @@ def measure(checkpoint: Checkpoint, size: Size, device: str, runs: int) -> dict[
     rows: dict[str, Any] = {}
     runners: dict[str, Runner] = {}
     expected: np.ndarray | None = None
-    for name, create in variants(checkpoint, size, device).items():
+    for name, create in variants(checkpoint, size, device, use_tensorrt=use_tensorrt).items():
         before = _used_mib(device)
         try:
             runners[name] = create()
@@ -159,6 +164,8 @@ def _used_mib(device: str) -> float:
 
 def _plain(checkpoint: Checkpoint, device: str) -> Runner:
     network = PlainHyperSeg(checkpoint.model).eval().to(device)
+    if device != 'cpu':  # float32 is float32, as in our own engine
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     # Void, the output beyond the labels, is published as unlabelled.
     publish = np.where(np.arange(256) < len(checkpoint.label_set), np.arange(256), 255)
 

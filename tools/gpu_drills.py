@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong on a GPU, each in a process of its own, and whether frames are still answered.
 
-`python tools/gpu_drills.py NAME` prints a line of JSON.
+`python tools/gpu_drills.py NAME [ENGINE]` prints a line of JSON; without an engine it is torch.
 """
 
 import json
@@ -60,7 +60,8 @@ def engine(segmenter: Segmenter) -> None:
 def main() -> None:
     """Run a drill."""
     name = sys.argv[1]
-    arguments = ('torch', 'cuda') if name == 'assertion' else ('auto', 'auto')
+    on_gpu = sys.argv[2] if len(sys.argv) > 2 and name == 'memory' else 'torch'
+    arguments = ('auto', 'auto') if name in ANYWHERE else (on_gpu, 'cuda')
     segmenter = Segmenter('fast', *arguments, fallback_ready=True)
     size = (300, 400) if name == 'memory' else segmenter.checkpoint.config.size
     frame = DriveScene(1, height=size[0], width=size[1]).frame(2.0).image

@@ -29,7 +29,11 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
             yield from _bench(step)
             continue
         for key, value in step.items():
-            if key not in {'status', 'step_seconds', 'said'}:
+            if key == 'said' and step['status'] != 'done':
+                yield ''
+                yield from (f'    {line}' for line in str(value).splitlines())
+                yield ''
+            elif key not in {'status', 'step_seconds', 'said', 'is_well'}:
                 yield f'- {key}: {value if isinstance(value, str) else json.dumps(value)}'
 
 
@@ -49,5 +53,8 @@ def _bench(step: dict[str, Any]) -> Iterator[str]:
     if not step['targets']:
         yield 'No target was measured.'
     for target in step['targets']:
+        if target['measured'] is None:
+            yield f'- {target["target"]}: NOT MEASURED'
+            continue
         verdict = 'met' if target['is_met'] else 'MISSED'
         yield f'- {target["target"]}: {target["measured"]}, {verdict}'

@@ -11,6 +11,8 @@ from typing import Any
 from cuda_on_cpu import Graph
 from cuda_on_cpu import pretend
 import gpu_check
+from gpu_child import Outcome
+from gpu_child import run_child
 from gpu_report import markdown
 import pytest
 import torch
@@ -69,6 +71,109 @@ def test_misses_are_told() -> None:
     assert 'Out of time for 1024x2048.' in text
 
 
+def test_what_was_not_measured_is_not_met(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = list(gpu_check.targets({'384x512': rows(9.0, 2.0, 2.5)}))
+    assert [target['is_met'] for target in found] == [True, True, False, False]
+    assert [target['measured'] for target in found[2:]] == [None, None]
+    monkeypatch.setattr(gpu_check.gpu_bench, 'measure', lambda *_, **__: {})
+    monkeypatch.setattr(gpu_check.gpu_bench, 'batches', lambda *_: {})
+    steps = gpu_check.run(options(tmp_path, cpu=False, only=['bench']))['steps']
+    assert steps['bench']['status'] == 'missed'
+    assert (tmp_path / 'report.md').read_text().count('NOT MEASURED') == 4
+
+
+def options(output: Path, **changes: Any) -> argparse.Namespace:
+    known = {'data': None, 'cpu': True, 'quick': True, 'only': None, 'tensorrt': False}
+    return argparse.Namespace(output=output, **{**known, **changes})
+
+
+def child(said: str, status: int | None = 0) -> Outcome:
+    return Outcome(exit_status=status, seconds=1.0, said=said)
+
+
+@pytest.mark.parametrize(
+    ('said', 'exit_status', 'on_cpu', 'status'),
+    [
+        ('7 passed, 2 skipped, 90 deselected in 8.10s', 0, False, 'done'),
+        ('1 failed, 6 passed in 8.10s', 1, False, 'missed'),
+        ('9 skipped, 90 deselected in 8.10s', 0, False, 'missed'),
+        ('9 skipped, 90 deselected in 8.10s', 0, True, 'done'),
+        ('test_gpu.py .....', None, False, 'missed'),
+    ],
+)
+def test_tests_that_nobody_ran_are_no_success(
+    said: str,
+    exit_status: int | None,
+    status: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    on_cpu: bool,
+) -> None:
+    monkeypatch.setattr(gpu_check, 'run_child', lambda *_: child(said, exit_status))
+    step = gpu_check.run(options(tmp_path, cpu=on_cpu, only=['tests']))['steps']['tests']
+    assert step['status'] == status
+    assert step['said'] == said
+    assert step['passed'] == (7 if '7 p' in said else 6 if '6 p' in said else 0)
+
+
+def test_child_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    code = (
+        'import subprocess, sys; print("begun", flush=True); '
+        'subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])'
+    )
+    outcome = run_child([sys.executable, '-c', code], 2.0, tmp_path, {})
+    assert outcome.exit_status is None
+    assert outcome.seconds < 20
+    assert outcome.report()['exit_status'] == 'out of time'
+    assert outcome.said == 'begun\n'
+
+
+def test_a_drill_that_ends_badly_does_not_keep_the_next_from_being_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter([child('aborted', -6), child('{"agreement": 1.0, "seconds": 0.2}')])
+    monkeypatch.setattr(gpu_check, 'run_child', lambda *_: next(said))
+    step = gpu_check.run(options(tmp_path, cpu=False, only=['drills']))['steps']['drills']
+    assert step['status'] == 'missed'
+    assert step['drills']['assertion']['exit_status'] == -6
+    assert step['drills']['memory']['agreement'] == 1.0
+
+
+def test_training_that_is_out_of_time_leaves_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], limit_s: float, *_: Any) -> Outcome:
+        asked.append(command)
+        if len(asked) == 1:
+            assert limit_s <= gpu_check._TRAINING_S
+            return child('Epoch 3', None)
+        (tmp_path / 'training').mkdir()
+        (tmp_path / 'training' / 'last.safetensors').touch()
+        return child('')
+
+    monkeypatch.setattr(gpu_check, 'run_child', run)
+    step = gpu_check.run(options(tmp_path, only=['training']))['steps']['training']
+    assert (step['status'], step['exit_status']) == ('done', 'out of time')
+    assert step['checkpoint'] == 'last.safetensors'
+    assert asked[1][-1] == str(tmp_path / 'training')
+    compile(asked[1][-2], 'export', 'exec')
+
+
+def test_machine_without_a_gpu_is_told_so_at_once(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip('there is CUDA here')
+    out = tmp_path / 'report'
+    command = [sys.executable, str(SCRIPT), '--output', str(out)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith('No GPU can be checked: ')
+    assert '`--cpu` runs the same steps without one.' in done.stderr
+    assert not out.exists()
+
+
 def test_step_that_fails_does_not_keep_the_others_from_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,10 +183,7 @@ def test_step_that_fails_does_not_keep_the_others_from_running(
     monkeypatch.setattr(gpu_check.Check, 'bench', fail)
     monkeypatch.setattr(gpu_check.Check, 'drills', lambda check: {'is_well': False})
     monkeypatch.setattr(gpu_check.Check, 'soak', lambda check: {'is_well': True})
-    options = argparse.Namespace(
-        output=tmp_path, data=None, cpu=True, quick=True, only=['bench', 'drills', 'soak']
-    )
-    steps = gpu_check.run(options)['steps']
+    steps = gpu_check.run(options(tmp_path, only=['bench', 'drills', 'soak']))['steps']
     assert [step['status'] for step in steps.values()] == ['failed', 'missed', 'done']
     assert json.loads((tmp_path / 'report.json').read_text())['steps'] == steps
     assert 'a device assertion' in (tmp_path / 'report.md').read_text()
