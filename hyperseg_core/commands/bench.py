@@ -27,7 +27,7 @@ from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 
 _logger = logging.getLogger(__name__)
-_COMBINATIONS = (
+_ON_CPUS = (
     ('torch', 'f32'), ('onnxruntime', 'f32'), ('openvino', 'f32'), ('openvino', 'bf16'),
 )  # fmt: skip
 _ON_GPUS = (('torch', 'f16'), ('onnxruntime', 'f16'), ('tensorrt', 'f16'))
@@ -56,7 +56,7 @@ def bench_command(
     machine = this_machine()
     rows: list[dict[str, Any]] = []
     expected = None
-    combinations = [(*pair, 'auto') for pair in _COMBINATIONS]
+    combinations = [(*pair, 'cpu') for pair in _ON_CPUS]
     combinations += [(*pair, 'cuda') for pair in _ON_GPUS if machine.has_cuda]
     for engine, precision, device in combinations:
         try:

@@ -53,12 +53,14 @@ def prepare(task: Task, spec: EngineSpec) -> Engine:
     content = _content(task, spec)
     with CacheEntry(cache_key(task, spec, content)) as entry:
         engine = _open(task, spec, content, entry)
-        if entry.parity is None:
-            try:
+        try:
+            if entry.parity is None:
                 entry.record(_check(engine, task, spec))
-            except EngineError:
-                engine.close()
-                raise
+            elif spec.is_cuda:  # it passed; libraries load their kernels at the first run
+                answers_of(engine, gate_images(task)[:1], task.batch)
+        except EngineError:
+            engine.close()
+            raise
     if _is_own_size(task):
         _passed.add((task.checkpoint.digest, spec))
     return engine

@@ -7,6 +7,7 @@ when it is tried (`engines.check_runs`), as loading them all takes seconds.
 """
 
 from dataclasses import dataclass
+import re
 from typing import get_args
 
 from hyperseg_core.errors import ConfigError
@@ -19,6 +20,7 @@ from hyperseg_core.inference.machine import Machine
 from hyperseg_core.inference.machine import this_machine as this_machine
 
 CHOICES = ('auto', *ENGINES)
+_DEVICES = re.compile(r'auto|cpu|gpu|cuda(:[0-9]+)?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def candidates(engine: str, device: str, precision: str, machine: Machine) -> li
     if precision not in {'auto', *get_args(Precision)}:
         msg = f'Unknown precision {precision!r}; known: auto, {", ".join(get_args(Precision))}.'
         raise ConfigError(msg)
-    if device not in {'auto', 'cpu', 'gpu'} and not device.startswith('cuda'):
+    if not _DEVICES.fullmatch(device):
         msg = f'Unknown device {device!r}; known: auto, cpu, gpu (Intel), cuda, cuda:N.'
         raise ConfigError(msg)
     found: list[Candidate] = []

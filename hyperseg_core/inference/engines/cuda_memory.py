@@ -6,6 +6,9 @@ Over the driver's own interface: a robot needs nothing else for it.
 """
 
 import ctypes
+import threading
+from typing import ClassVar
+import weakref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,31 @@ from hyperseg_core.inference.cuda_driver import DriverApi
 from hyperseg_core.inference.cuda_driver import load_library
 
 Bytes = NDArray[np.uint8]
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: what others ask of the default stream is not waited for."""
 
 
 class CudaStream:
     """A stream of one device, in the context that CUDA's libraries share there."""
+
+    _shared: ClassVar[weakref.WeakValueDictionary[int, 'CudaStream']] = (
+        weakref.WeakValueDictionary()
+    )
+    _sharing: ClassVar[threading.Lock] = threading.Lock()
+
+    @classmethod
+    def of(cls, device: int) -> 'CudaStream':
+        """Return the one stream of a device; it lasts as long as somebody has it.
+
+        Raises:
+            EngineError: If the device does not open.
+            OSError: If there is no driver.
+        """
+        with cls._sharing:
+            stream = cls._shared.get(device)
+            if stream is None:
+                stream = cls._shared[device] = cls(device)
+            return stream
 
     def __init__(self, device: int) -> None:
         """Open the device.
@@ -26,8 +50,8 @@ class CudaStream:
             EngineError: If that fails.
             OSError: If there is no driver.
         """
-        self._api = DriverApi(load_library())
         self._context, self._stream = ctypes.c_void_p(), ctypes.c_void_p()
+        self._api = DriverApi(load_library())
         self._api.call('cuInit', 0)
         number = ctypes.c_int()
         self._api.call('cuDeviceGet', ctypes.byref(number), device)
@@ -35,7 +59,7 @@ class CudaStream:
         self._api.call('cuDevicePrimaryCtxRetain', ctypes.byref(self._context), self._device)
         try:
             self.enter()
-            self._api.call('cuStreamCreate', ctypes.byref(self._stream), 0)
+            self._api.call('cuStreamCreate', ctypes.byref(self._stream), _NON_BLOCKING)
         except Exception:
             self.close()
             raise
@@ -65,14 +89,17 @@ class CudaStream:
         """
         return CudaBuffer(self._api, self._stream, shape)
 
+    def __del__(self) -> None:
+        """Let go of stream and device, as the last engine on it is gone."""
+        self.close()
+
     def close(self) -> None:
         """Let go of stream and device; of a lost one nothing is left to release."""
-        library = self._api.library
         if self._stream:
-            library.cuStreamDestroy_v2(self._stream)
+            self._api.library.cuStreamDestroy_v2(self._stream)
             self._stream = ctypes.c_void_p()
         if self._context:
-            library.cuDevicePrimaryCtxRelease_v2(self._device)
+            self._api.library.cuDevicePrimaryCtxRelease_v2(self._device)
             self._context = ctypes.c_void_p()
 
 

@@ -22,6 +22,7 @@ from hyperseg_core.inference.engines.cuda_memory import CudaBuffer
 from hyperseg_core.inference.engines.cuda_memory import CudaStream
 from hyperseg_core.inference.engines.tensorrt_builder import build_plan
 from hyperseg_core.inference.engines.tensorrt_builder import builder_options
+from hyperseg_core.inference.engines.tensorrt_builder import forget_errors
 from hyperseg_core.inference.engines.tensorrt_builder import said
 from hyperseg_core.inference.engines.tensorrt_builder import shared_logger
 from hyperseg_core.inference.machine import capability
@@ -32,7 +33,7 @@ from hyperseg_core.inference.progress import current_report
 _logger = logging.getLogger(__name__)
 _PLAN, _TIMINGS = 'tensorrt.plan', 'tensorrt.timings'
 _OLDEST = (10, 3)
-"""JetPack 6's; the interface that is used here is whole from then on."""
+"""JetPack 6.1's; the interface that is used here is whole from then on."""
 
 
 def import_tensorrt() -> Any:
@@ -52,7 +53,7 @@ def import_tensorrt() -> Any:
     if numbers < _OLDEST:
         msg = (
             f'TensorRT {version} is installed, but {_OLDEST[0]}.{_OLDEST[1]} or later is needed: '
-            f'`pip install tensorrt`, or on a Jetson JetPack 6 or later.'
+            f'`pip install tensorrt`, or on a Jetson JetPack 6.1 or later.'
         )
         raise EngineError(msg)
     return tensorrt
@@ -84,7 +85,7 @@ class TensorRtEngine:
         self._engine: Any = None
         self._context: Any = None
         # TensorRT works on the thread's device.
-        self._stream = CudaStream(spec.cuda_index)
+        self._stream = CudaStream.of(spec.cuda_index)
         self._is_open = True
         try:
             self._runtime = self._trt.Runtime(shared_logger(self._trt))
@@ -116,6 +117,7 @@ class TensorRtEngine:
         if frames is not buffer.array:
             buffer.array[...] = frames
         buffer.upload()
+        forget_errors(self._trt)
         if not self._context.execute_async_v3(self._stream.handle):
             self._stream.wait()  # says so where the device is gone
             msg = f'TensorRT does not run: {said(self._trt)}'
@@ -137,7 +139,7 @@ class TensorRtEngine:
         for buffer in self._buffers.values():
             buffer.close()
         self._buffers = {}
-        self._stream.close()
+        del self._stream  # others may have it
 
     def __del__(self) -> None:
         """Release an engine that was let go of: another thread might have run it still."""
@@ -147,6 +149,7 @@ class TensorRtEngine:
         """Return the engine of a plan; None where there is none, or TensorRT refuses it."""
         if plan is None:
             return None
+        forget_errors(self._trt)
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             reason = said(self._trt)
@@ -163,6 +166,7 @@ class TensorRtEngine:
             with CacheEntry(timing_key(self._trt, spec)) as kept:
                 kept.write(_TIMINGS, plan.timings)
                 kept.record({})
+        forget_errors(self._trt)
         engine = self._runtime.deserialize_cuda_engine(plan.data)
         if engine is None:
             msg = f'TensorRT does not take the plan that it built: {said(self._trt)}'

@@ -62,7 +62,7 @@ def build_plan(
         EngineError: If the graph is refused or no kernels are found, in the builder's words.
     """
     logger = shared_logger(trt)
-    logger.errors.clear()
+    forget_errors(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, logger)
@@ -112,8 +112,13 @@ def shared_logger(trt: Any) -> Any:
     return Logger()
 
 
+def forget_errors(trt: Any) -> None:
+    """Forget what TensorRT complained of, before a call whose own words are wanted."""
+    shared_logger(trt).errors.clear()
+
+
 def said(trt: Any) -> str:
-    """Return what TensorRT complained of last."""
+    """Return what TensorRT complained of since its errors were forgotten."""
     return _joined(list(shared_logger(trt).errors))
 
 

@@ -14,6 +14,7 @@ import sys
 from types import ModuleType
 from types import SimpleNamespace
 from typing import Any
+import weakref
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ class FakeDriver:
         """Memory that is taken and not given back, by its address."""
         self.num_devices = 1
         self.calls: list[str] = []
+        self.stream_flags: list[int] = []
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith('cu'):
@@ -78,6 +80,7 @@ class FakeDriver:
 
     def _cuStreamCreate(self, stream: Any, flags: int) -> None:  # noqa: N802
         stream._obj.value = 7
+        self.stream_flags.append(flags)
 
     def _take(self, pointer: Any, size: Any) -> None:
         block = ctypes.create_string_buffer(size.value)
@@ -256,6 +259,7 @@ def install_driver(patch: pytest.MonkeyPatch) -> FakeDriver:
     driver = FakeDriver()
     for module in (cuda_driver, cuda_memory):
         patch.setattr(module, 'load_library', lambda: driver)
+    patch.setattr(cuda_memory.CudaStream, '_shared', weakref.WeakValueDictionary())
     patch.setattr(cuda_driver, '_KERNEL_MODULE', Path('/nowhere'))
     patch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     cuda_driver.driver_state.cache_clear()

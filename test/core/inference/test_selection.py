@@ -7,6 +7,7 @@ import pytest
 
 from hyperseg_core import ConfigError
 from hyperseg_core import Segmenter
+from hyperseg_core.inference import engine
 from hyperseg_core.inference.cuda_driver import CudaDevice
 from hyperseg_core.inference.cuda_driver import DriverState
 from hyperseg_core.inference.engine import EngineSpec
@@ -25,6 +26,8 @@ from hyperseg_core.inference.selection import left_out
         ({'engine': 'onnx'}, r"Unknown engine 'onnx'; known: auto, tensorrt"),
         ({'precision': 'int8'}, r"Unknown precision 'int8'"),
         ({'device': 'tpu'}, r"Unknown device 'tpu'"),
+        ({'device': 'cuda:abc'}, r"Unknown device 'cuda:abc'; known: .*cuda, cuda:N"),
+        ({'device': 'cudart'}, r"Unknown device 'cudart'"),
         ({'engine': 'tensorrt', 'device': 'cpu'}, r'No engine for .*hyperseg doctor'),
     ],
 )
@@ -92,6 +95,11 @@ def test_what_auto_does_not_even_try_is_said_with_the_reason() -> None:
         "onnxruntime on cuda: Engine 'onnxruntime' is not installed: "
         '`pip install onnxruntime-gpu`.',
     ]
+
+
+def test_jetson_gets_tensorrt_from_apt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, '_TEGRA', Path(__file__))
+    assert engine.not_installed('tensorrt').endswith('`sudo apt install python3-libnvinfer`.')
 
 
 def test_options_for_a_gpu_are_right_without_one() -> None:

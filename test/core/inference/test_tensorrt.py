@@ -27,6 +27,7 @@ from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import NoFiles
 from hyperseg_core.inference.engine import PinnedEngine
 from hyperseg_core.inference.engine import Task
+from hyperseg_core.inference.engines.tensorrt_builder import shared_logger
 from hyperseg_core.inference.progress import reported_to
 
 SPEC = EngineSpec('tensorrt', 'cuda', 'f16')
@@ -80,6 +81,45 @@ def test_frames_go_through_fixed_memory_and_come_back_right(
     assert engine.frames is None
     assert not driver.blocks
     assert driver.calls[-2:] == ['cuStreamDestroy_v2', 'cuDevicePrimaryCtxRelease_v2']
+
+
+def test_engines_of_a_device_share_a_stream_that_waits_for_nobody_else(
+    checkpoint: Checkpoint, trt: FakeTensorRt, driver: FakeDriver
+) -> None:
+    first = prepare(checkpoint)
+    second = prepare(checkpoint)
+    assert driver.stream_flags == [1]  # CU_STREAM_NON_BLOCKING
+    first.close()
+    assert 'cuStreamDestroy_v2' not in driver.calls
+    second.run(street()[None])
+    second.close()
+    assert driver.calls.count('cuStreamDestroy_v2') == 1
+    prepare(checkpoint).close()
+    assert driver.stream_flags == [1, 1]
+
+
+def test_kept_plan_runs_once_before_its_first_frame(
+    checkpoint: Checkpoint, trt: FakeTensorRt, driver: FakeDriver
+) -> None:
+    prepare(checkpoint).close()
+    driver.calls.clear()
+    engine = prepare(checkpoint)
+    assert driver.calls.count('cuMemcpyHtoDAsync_v2') == 1
+    engine.close()
+    trt.spoils = {'run'}
+    with pytest.raises(EngineError, match='does not run: it does not say why'):
+        prepare(checkpoint)
+    assert not driver.blocks
+
+
+def test_what_tensorrt_said_earlier_is_no_reason(
+    checkpoint: Checkpoint, trt: FakeTensorRt, driver: FakeDriver
+) -> None:
+    engine = prepare(checkpoint)
+    shared_logger(trt).log(1, 'of a build long ago')
+    trt.spoils = {'run'}
+    with pytest.raises(EngineError, match='does not run: it does not say why'):
+        engine.run(street()[None])
 
 
 def test_engine_that_is_let_go_of_gives_its_memory_back(
