@@ -29,7 +29,7 @@ def bag_label_command(
     checkpoint: str = 'default',
     topics: list[str] | None = None,
     engine: str = 'auto',
-    device: Device = 'auto',
+    device: Device = 'cpu',
     precision: str = 'f32',
     size: ImageSize | None = None,
     confidence: bool = False,
@@ -46,8 +46,9 @@ def bag_label_command(
             and, last, the labelled bag, or for several bags the folder of labelled bags.
         checkpoint: File or name of a shipped checkpoint.
         topics: Topics to label; by default all with a camera's images.
-        engine: auto, tensorrt, onnxruntime, openvino or torch.
-        device: auto, cpu, gpu (Intel), cuda or cuda:N.
+        engine: auto, onnxruntime, openvino, torch, or with `--device cuda` tensorrt.
+        device: cpu, so that the same bag gives the same bytes again; auto, gpu (Intel), cuda and
+            cuda:N may be faster. None goes on for one that is lost.
         precision: f32, bf16, f16 or auto.
         size: Network input height and width [px]; by default it follows the images.
         confidence: Write the confidence of each mask too.
@@ -74,7 +75,7 @@ def bag_label_command(
         raise InputError(msg)
     names = result_names(bags)
     options = LabelOptions(confidence, overlay, compressed, copy, storage)
-    segmenter = Segmenter(checkpoint, engine, device, precision, size)
+    segmenter = Segmenter(checkpoint, engine, device, precision, size, replaces_lost=False)
     outcomes: dict[Path, LabelReport | str] = {**missing}
     for bag in bags:
         target = out if len(bags) + len(missing) == 1 else out / names[bag]

@@ -249,8 +249,8 @@ class FakeSegmenter:
     label_set = load_labels('camvid')
     confidence_threshold = 0.0
 
-    def __init__(self, *options: Any) -> None:
-        self.options = options
+    def __init__(self, *options: Any, replaces_lost: bool = True) -> None:
+        self.options, self.replaces_lost = options, replaces_lost
 
     def __call__(self, images: list[NDArray[np.uint8]]) -> list[Segmentation]:
         return [Segmentation(i[..., 0] // 32, np.ascontiguousarray(i[..., 1])) for i in images]

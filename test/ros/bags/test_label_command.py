@@ -67,6 +67,23 @@ def test_a_gap_is_status_1_with_the_number(
     assert len(report['problems']) == 1
 
 
+def test_masks_are_of_one_engine_on_the_cpu_unless_another_device_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[FakeSegmenter] = []
+
+    def make(*options: Any, **more: Any) -> FakeSegmenter:
+        made.append(FakeSegmenter(*options, **more))
+        return made[-1]
+
+    monkeypatch.setattr(label, 'Segmenter', make)
+    simple_mcap(tmp_path / 'x.mcap')
+    assert _label(tmp_path / 'x.mcap', out=tmp_path / 'out') == 0
+    assert _label(tmp_path / 'x.mcap', out=tmp_path / 'other', device='cuda') == 0
+    assert [segmenter.options[2] for segmenter in made] == ['cpu', 'cuda']
+    assert not any(segmenter.replaces_lost for segmenter in made)
+
+
 def test_no_image_of_a_topic_is_status_2_and_nothing_is_claimed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
