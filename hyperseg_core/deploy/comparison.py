@@ -15,7 +15,8 @@ from hyperseg_core.labels import IGNORE_ID
 class ComparisonWriter:
     """Writes the comparison of the classes of maps (B, N, H, W).
 
-    Every method returns ids and 255 times the probability plus a half, floats (B, H, W).
+    Every method returns ids and 255 times the probability plus a half, floats (B, H, W). Where a
+    logit is NaN, the second is 0 by planes, which GPUs run, and NaN by reductions.
     """
 
     def __init__(self, graph: GraphBuilder, num_labels: int) -> None:
@@ -37,7 +38,10 @@ class ComparisonWriter:
         total = terms[0]
         for term in terms[1:]:
             total = graph.binary('Add', total, term)
-        return self._finished(ids, total, count, (batch, height, width))
+        ids, confidence = self._finished(ids, total, count, (batch, height, width))
+        # What NaN is as uint8 is up to the engine on a GPU; comparisons with it are false.
+        is_number = graph.binary('Greater', confidence, self._number(0))
+        return ids, graph.where(is_number, confidence, self._number(0))
 
     def by_reductions(self, logits: Value) -> tuple[Value, Value]:
         """Compare all classes at once, in a few operators."""

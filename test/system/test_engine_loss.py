@@ -103,3 +103,35 @@ def test_node_ends_with_a_status_of_its_own_where_that_is_asked_for(
     text = log.read_text()
     assert 'Segmentation stopped: tensorrt on cuda, f16 failed' in text
     assert 'Traceback' not in text
+
+
+def test_gpu_that_is_lost_at_the_start_ends_the_node_with_that_status_too(
+    client: Client, tmp_path: Path
+) -> None:
+    lose, log = tmp_path / 'lose', tmp_path / 'log'
+    lose.touch()
+    variables = {'LOSE_GPU': str(lose), 'XDG_CACHE_HOME': str(tmp_path)}
+    with node_process(
+        Path('fast'), log, *AUTO, '-p', 'on_engine_loss:=exit', module=NODE,
+        variables=variables, status=ENGINE_LOST,
+    ) as child:  # fmt: skip
+        assert client.wait(lambda: child.poll() is not None, 30)
+    text = log.read_text()
+    assert text.count('Segmentation stopped: ') == 1
+    assert 'CUDA_ERROR_ILLEGAL_ADDRESS (700)' in text
+
+
+def test_gpu_that_is_lost_at_the_start_is_replaced_and_told(
+    client: Client, tmp_path: Path
+) -> None:
+    masks, diagnostics = client.listen('/segmenter/mask'), client.diagnostics()
+    frames, lose, log = client.publisher('/image'), tmp_path / 'lose', tmp_path / 'log'
+    lose.touch()
+    variables = {'LOSE_GPU': str(lose), 'XDG_CACHE_HOME': str(tmp_path)}
+    with node_process(Path('fast'), log, *AUTO, module=NODE, variables=variables):
+        feed(client, frames, masks, 1, 60)
+        diagnostics.clear()
+        assert client.wait(lambda: bool(diagnostics), 5)
+        found = engine_of(diagnostics)
+        assert found.level == DiagnosticStatus.ERROR
+        assert 'tensorrt on cuda, f16 was lost' in found.message

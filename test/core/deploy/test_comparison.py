@@ -46,6 +46,19 @@ def test_nan_has_no_confidence(way: str) -> None:
     assert confidence[0, 0, 1] == 0
 
 
+def test_nan_has_no_confidence_before_an_engine_makes_bytes_of_it() -> None:
+    logits = torch.randn(1, 3, 1, 4)
+    for place in range(3):
+        logits[0, place, 0, place] = float('nan')
+    graph = GraphBuilder('float32')
+    _, confidence = ComparisonWriter(graph, 3).by_planes(
+        graph.input('logits', logits.shape, 'float32')
+    )
+    (found,) = run_values(graph, [confidence], logits.numpy())
+    assert found[0, 0, :3].tolist() == [0.0, 0.0, 0.0]
+    assert found[0, 0, 3] > 255 / 3
+
+
 @pytest.mark.parametrize('way', WAYS)
 def test_one_class_is_certain(way: str) -> None:
     ids, confidence = run_comparison(way, torch.randn(2, 1, 3, 4), 1)
