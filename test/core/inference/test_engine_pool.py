@@ -234,7 +234,7 @@ def test_loss_while_another_size_is_built_is_told_as_one(
     trt: FakeTensorRt, driver: FakeDriver, frame: np.ndarray
 ) -> None:
     segmenter = Segmenter('fast', replaces_lost=False)
-    driver.codes['cuDevicePrimaryCtxRetain'] = ILLEGAL_ADDRESS
+    driver.codes['cuMemAlloc_v2'] = ILLEGAL_ADDRESS
     with pytest.raises(EngineError, match='ILLEGAL_ADDRESS') as caught:
         segmenter.prepare(OTHER)
     assert caught.value.lost
