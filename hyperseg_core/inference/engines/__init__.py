@@ -38,7 +38,7 @@ def check_runs(spec: EngineSpec) -> None:
         state = driver_state()
         if spec.cuda_index >= len(state.devices):
             reason = state.absence or f'there are {len(state.devices)} device(s), from cuda:0 on'
-            msg = f'{spec} cannot run: {reason}.'
+            msg = f'{spec} cannot run: {reason}; use `device: cpu`, or another of them.'
             raise EngineError(msg, lost=state.is_broken)
     try:
         _module(spec.name).check_runs(spec)

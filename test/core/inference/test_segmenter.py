@@ -117,7 +117,7 @@ def test_cuda_without_cuda_says_so(small_checkpoint: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip('there is CUDA here')
-    with pytest.raises(EngineError, match=r"'cuda' asks for CUDA, but torch sees none"):
+    with pytest.raises(EngineError, match=r'no NVIDIA driver; use `device: cpu`'):
         Segmenter(small_checkpoint, 'torch', 'cuda')
 
 
