@@ -10,6 +10,7 @@ import numpy as np
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.checkpoint import save_checkpoint
+from hyperseg_core.commands.labelled_data import check_classes
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.errors import ConfigError
@@ -36,13 +37,7 @@ def calibrate_command(
         raise ConfigError(msg)
     loaded = load_checkpoint(checkpoint)
     source = open_data(SourceConfig(kind=data, split=split, root=root))
-    if source.labels.names != loaded.label_set.names:
-        msg = (
-            f'Checkpoint {checkpoint!r} knows {len(loaded.label_set)} classes '
-            f'({loaded.label_set.name}) but {data} has {len(source.labels)} '
-            f'({source.labels.name}); they must be the same.'
-        )
-        raise ConfigError(msg)
+    check_classes(checkpoint, loaded.label_set, data, source)
     from hyperseg_core.training.calibration import fit_temperature
 
     model = loaded.model

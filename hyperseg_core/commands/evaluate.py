@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from hyperseg_core.commands.labelled_data import check_classes
 from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
@@ -79,12 +80,7 @@ def evaluate_command(
     source = open_data(SourceConfig(kind=data, split=split, root=root))
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
     labels = segmenter.label_set
-    if labels.names != source.labels.names:
-        msg = (
-            f'Checkpoint {checkpoint!r} knows {len(labels)} classes ({labels.name}) but {data} '
-            f'has {len(source.labels)} ({source.labels.name}); they must be the same.'
-        )
-        raise ConfigError(msg)
+    check_classes(checkpoint, labels, data, source)
     count = len(source) if limit is None else min(limit, len(source))
     total = np.zeros((len(labels), len(labels) + 1), np.int64)
     boundary = np.zeros((3, len(labels)), np.int64)

@@ -1,9 +1,11 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Iterator
 import importlib.util
 import os
 from pathlib import Path
 import sys
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,17 @@ def _put_on_path(folder: Path) -> None:
     for name in ('PYTHONPATH', 'LD_LIBRARY_PATH'):
         known = os.environ.get(name)
         os.environ[name] = os.pathsep.join([str(folder), *([known] if known else [])])
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """A node in a context of its own, in the domain of the tests."""
+    pytest.importorskip('rclpy')
+    from node_client import Client
+
+    client = Client()
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope='session')

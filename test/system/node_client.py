@@ -3,7 +3,9 @@
 """A client of the node under test: its process, and a node of ours that talks to it."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import os
 from pathlib import Path
@@ -108,6 +110,15 @@ def node_process(
         sys.executable, *role, '--ros-args', '-p',
         f'checkpoint:={checkpoint}', '-p', f'engine:={ENGINE}', '-p', 'max_age_s:=0.0', *arguments,
     ]  # fmt: skip
+    with process(command, log, variables, status=status) as child:
+        yield child
+
+
+@contextlib.contextmanager
+def process(
+    command: Sequence[str], log: Path, variables: Mapping[str, str] | None, *, status: int = 0
+) -> Iterator['subprocess.Popen[bytes]']:
+    """Run a command in the tests' domain until the block ends; it must end with a status."""
     with log.open('wb') as file:
         child = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT,

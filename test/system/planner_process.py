@@ -4,14 +4,14 @@
 
 from collections.abc import Iterator
 import contextlib
+import os
 from pathlib import Path
-import signal
 import subprocess
 import sys
 from typing import Any
 
 from node_client import Client
-from node_client import environment
+from node_client import process
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
@@ -37,24 +37,11 @@ def planner_process(
     command = [
         sys.executable, '-m', f'hyperseg_ros.planner.{module}', '--ros-args', *words, *arguments,
     ]  # fmt: skip
-    variables = environment()
-    if path:
-        variables['PYTHONPATH'] = f'{path}:{variables.get("PYTHONPATH", "")}'
-    with log.open('wb') as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=variables)
-        try:
-            yield child
-        finally:
-            if child.poll() is None:
-                child.send_signal(signal.SIGINT)
-                try:
-                    child.wait(10)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
-        text = log.read_text(errors='replace')
-        assert child.returncode == 0, text
-        assert 'Traceback' not in text, text
+    variables = {'PYTHONPATH': f'{path}:{os.environ.get("PYTHONPATH", "")}'} if path else {}
+    with process(command, log, variables) as child:
+        yield child
+    text = log.read_text(errors='replace')
+    assert 'Traceback' not in text, text
 
 
 class Street:

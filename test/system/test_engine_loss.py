@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A GPU that is lost under a running node, over DDS; GPU and TensorRT are stand-ins."""
 
-from collections.abc import Iterator
 from pathlib import Path
 import time
 from typing import Any
@@ -24,13 +23,6 @@ from hyperseg_ros.process.status import ENGINE_LOST
 NODE = str(Path(__file__).with_name('gpu_node.py'))
 SIZE = (256, 384)
 AUTO = ('-p', 'engine:=auto')
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 def street(client: Client) -> Image:

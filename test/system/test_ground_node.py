@@ -1,6 +1,5 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Iterator
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -43,13 +42,6 @@ from hyperseg_ros.planner.pose import matrix_of_pose
 HEIGHT_M = round(float(VIEW.plan.pose.height_m), 4)
 POSE = {'camera_pose': f'[0.0,0.0,{HEIGHT_M},0.0,0.0,0.0]', 'label_set': 'camvid'}
 STATES = state_table(load_labels('camvid'), ('drivable',))
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 def status(diagnostics: list[Any]) -> Any:

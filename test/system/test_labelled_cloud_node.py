@@ -1,6 +1,5 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Iterator
 from pathlib import Path
 import time
 from typing import Any
@@ -40,13 +39,6 @@ POINTS = np.column_stack(
 POSE = (0.3, 0.0, -0.4, 0.0, 0.0, 0.0)
 CAMERA = np.linalg.inv(matrix_of_pose(POSE) @ BODY_FROM_OPTICAL)
 GIVEN = {'label_set': 'camvid', 'camera_pose': list(POSE)}
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 def cloud_message(stamp: Any, points: np.ndarray = POINTS) -> PointCloud2:

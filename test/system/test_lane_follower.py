@@ -29,13 +29,6 @@ NUM_STREETS, STEPS = 10, 60
 ANGLES = np.linspace(-1.05, 1.05, 121)
 
 
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
-
-
 @contextlib.contextmanager
 def running(module: str, *arguments: str) -> Iterator[None]:
     command = [sys.executable, '-m', f'hyperseg_ros.{module}', '--ros-args', *arguments]

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node under Nav2's lifecycle manager: what that asks of a node, in its order."""
 
-from collections.abc import Iterator
 from pathlib import Path
 import subprocess
 import sys
@@ -25,13 +24,6 @@ from node_client import node_process
 _MANAGED = ('-p', 'autostart:=false', '-p', 'bond:=true')
 _HEARTBEAT_TIMEOUT_S = 4.0
 """The manager's bond_timeout."""
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 def change(client: Client, transition: int) -> int:

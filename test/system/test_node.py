@@ -1,6 +1,5 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Iterator
 import importlib.util
 from pathlib import Path
 import signal
@@ -34,13 +33,6 @@ from hyperseg_ros.cameras.rendered_street import camera_info
 from hyperseg_ros.messages.encoding import fill_image
 
 FRAME = DriveScene(1, height=96, width=128).frame(2.0)
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope='module')

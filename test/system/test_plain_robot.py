@@ -30,14 +30,6 @@ _FRAMES = 60
 _SOAK_FRAMES = int(os.environ.get('HYPERSEG_SOAK_FRAMES', '400'))
 _SOAK_RATE_HZ = 30.0
 _USUAL = DriveScene(1, height=96, width=128).frame(2.0).image
-_ANSWER_S = 10.0
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 @contextlib.contextmanager

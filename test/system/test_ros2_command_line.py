@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people type: `ros2 node`, `param`, `lifecycle`, `topic` against a running node."""
 
-from collections.abc import Iterator
 from pathlib import Path
 import subprocess
 import sys
@@ -20,13 +19,6 @@ from node_client import node_process
 from hyperseg_ros.node.parameters import SPECS
 
 _ROS2 = 'import sys; from ros2cli.cli import main; sys.argv[0] = "ros2"; sys.exit(main())'
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client()
-    yield client
-    client.close()
 
 
 def ros2(*words: str) -> str:

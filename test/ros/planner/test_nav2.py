@@ -54,7 +54,6 @@ def scan(mask: np.ndarray, range_max: float = LAYOUT.range_max_m) -> Any:
     )  # fmt: skip
 
 
-STREET = VIEW.frame.labels
 EMPTY = np.where(np.arange(480)[:, None] > VIEW.lens.matrix[1, 2], ROAD, 0) * np.ones(640, int)
 EMPTY = EMPTY.astype(np.uint8)
 BLOCKED = EMPTY.copy()
