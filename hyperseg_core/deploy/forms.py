@@ -8,6 +8,7 @@ from typing import Literal
 
 FloatType = Literal['float32', 'float16']
 Precision = Literal['f32', 'f16']
+PatchWay = Literal['lines', 'transposes']
 FormName = Literal['openvino', 'onnxruntime', 'tensorrt']
 
 
@@ -15,24 +16,27 @@ FormName = Literal['openvino', 'onnxruntime', 'tensorrt']
 class Form:
     """How the graph is written where there is a choice."""
 
-    depthwise: Literal['grouped', 'shifted']
-    """The dynamic depthwise step. `grouped`: one grouped convolution with a computed kernel, the
-    fastest on CPUs. `shifted`: nine shifted products, for engines without computed kernels."""
-    comparison: Literal['planes', 'reductions']
-    """How the largest logit is found, and what the refinement is laid out for. `planes`: class by
-    class, a chain that engines fuse. `reductions`: over all classes at once, where they do not."""
+    inverted_residual: Literal['convolutions', 'products']
+    """How the decoder's inverted residual is written. `convolutions`: patches side by side as
+    channels, three grouped convolutions with computed kernels. `products`: matrix products and
+    nine shifted ones for the depthwise step, for engines without computed kernels."""
+    patches: PatchWay
+    """How maps are cut into patches: `lines` gathers the patches' lines, each of which lies in one
+    piece where channels are innermost, `transposes` permutes axes."""
     bands: int
     """Bands of lines that classes are compared in. Fewer take memory for their maps, more for
     their code, and a cache holds less of them."""
+    numbers_at_once: int = 1_500_000
+    """Numbers of a map of patches side by side in `convolutions`, at most: more fall out of a
+    cache."""
     float_type: FloatType = 'float32'
     """Type of all that is computed between the normalised pixels and the logits."""
 
 
 FORMS: Mapping[FormName, Form] = {
-    'openvino': Form(depthwise='grouped', comparison='planes', bands=3),
-    # Its Where is slow.
-    'onnxruntime': Form(depthwise='grouped', comparison='reductions', bands=1),
-    'tensorrt': Form(depthwise='shifted', comparison='planes', bands=1),
+    'openvino': Form(inverted_residual='convolutions', patches='lines', bands=3),
+    'onnxruntime': Form(inverted_residual='convolutions', patches='transposes', bands=1),
+    'tensorrt': Form(inverted_residual='products', patches='transposes', bands=1),
 }
 """The form of each engine, by the name that `hyperseg export --form` takes."""
 

@@ -14,24 +14,48 @@ from numpy.typing import NDArray
 
 from hyperseg_core.deploy.builder import GraphBuilder
 from hyperseg_core.deploy.builder import Value
+from hyperseg_core.deploy.forms import PatchWay
 
 Grid = tuple[int, int]
+Places = NDArray[np.int64]
+"""Which rows, pixels in line order, patches are made of: (P, K)."""
 
 
-def cut_rows(graph: GraphBuilder, x_BHWC: Value, grid: Grid, *, halo: int = 0) -> Value:
-    """Cut a map into patches of pixel rows, (P, K, C); beyond the edge it is reflected."""
-    batch, height, width, channels = x_BHWC.shape
+def cut_rows(
+    graph: GraphBuilder, x_BCHW: Value, grid: Grid, way: PatchWay = 'transposes'
+) -> Value:
+    """Cut a map into patches of pixel rows, (P, K, C)."""
+    batch, channels, height, width = x_BCHW.shape
     patch = (height // grid[0], width // grid[1])
-    if halo == 0:
-        cut_BRUQVC = graph.reshape(x_BHWC, (batch, grid[0], patch[0], grid[1], patch[1], channels))
-        rows_BRQUVC = graph.transpose(cut_BRUQVC, (0, 1, 3, 2, 4, 5))
-        return graph.reshape(rows_BRQUVC, (-1, patch[0] * patch[1], channels))
-    rows = haloed_lines(height, patch[0], halo)
-    cols = haloed_lines(width, patch[1], halo)
+    x_BHWC = graph.transpose(x_BCHW, (0, 2, 3, 1))
+    if way == 'lines':
+        lines = graph.reshape(x_BHWC, (-1, patch[1] * channels))
+        order = np.arange(lines.shape[0]).reshape(batch * grid[0], patch[0], grid[1])
+        lines = graph.gather(lines, order.transpose(0, 2, 1).reshape(-1), 0)
+        return graph.reshape(lines, (-1, patch[0] * patch[1], channels))
+    cut_BRUQVC = graph.reshape(x_BHWC, (batch, grid[0], patch[0], grid[1], patch[1], channels))
+    rows_BRQUVC = graph.transpose(cut_BRUQVC, (0, 1, 3, 2, 4, 5))
+    return graph.reshape(rows_BRQUVC, (-1, patch[0] * patch[1], channels))
+
+
+def cut_haloed_rows(graph: GraphBuilder, x_BCHW: Value, grid: Grid) -> Value:
+    """Cut a map into patches with a halo of 1 px, (P, (U + 2) (V + 2), C), reflected at edges."""
+    batch, channels, height, width = x_BCHW.shape
+    pixels = graph.reshape(graph.transpose(x_BCHW, (0, 2, 3, 1)), (-1, channels))
+    places_PK = patch_places(batch, (height, width), grid, halo=1)
+    gathered = graph.gather(pixels, places_PK.reshape(-1), 0)
+    return graph.reshape(gathered, (*places_PK.shape, channels))
+
+
+def patch_places(batch: int, size: tuple[int, int], grid: Grid, *, halo: int = 0) -> Places:
+    """Return which pixels of maps patches are made of; beyond the edge they are reflected."""
+    height, width = size
+    rows = haloed_lines(height, height // grid[0], halo)
+    cols = haloed_lines(width, width // grid[1], halo)
     places_RQUV = rows[:, None, :, None] * width + cols[None, :, None, :]
-    pixels_BKC = graph.reshape(x_BHWC, (batch, height * width, channels))
-    gathered = graph.gather(pixels_BKC, places_RQUV.reshape(-1), 1)
-    return graph.reshape(gathered, (-1, places_RQUV[0, 0].size, channels))
+    places_PK = places_RQUV.reshape(grid[0] * grid[1], -1)
+    offsets_B = np.arange(batch)[:, None, None] * (height * width)
+    return (offsets_B + places_PK).reshape(-1, places_PK.shape[1])
 
 
 def haloed_lines(size: int, patch: int, halo: int) -> NDArray[np.int64]:
@@ -54,8 +78,10 @@ def merge_rows(
     return graph.transpose(map_BHWC, (0, 3, 1, 2))
 
 
-def cut_planes(graph: GraphBuilder, x_BCHW: Value, grid: Grid) -> Value:
+def cut_planes(graph: GraphBuilder, x_BCHW: Value, grid: Grid, way: PatchWay) -> Value:
     """Cut a map into patches that keep their planes, (P, C, K)."""
+    if way == 'lines':
+        return graph.transpose(cut_rows(graph, x_BCHW, grid, way), (0, 2, 1))
     batch, channels, height, width = x_BCHW.shape
     patch = (height // grid[0], width // grid[1])
     cut_BCRUQV = graph.reshape(x_BCHW, (batch, channels, grid[0], patch[0], grid[1], patch[1]))

@@ -59,31 +59,22 @@ def _multiply_blocks(
     row_matrix = graph.constant(scale * block_matrix(height, fine[0], blocks[0]))
     col_matrix = graph.constant(block_matrix(width, fine[1], blocks[1]).T)
     # Both halos before anything grows: gathering single columns is dear.
-    haloed = graph.gather(x_BNHW, haloed_blocks(width, blocks[1]), 3)
-    haloed = graph.gather(haloed, haloed_blocks(height, blocks[0]), 2)
-    columns = haloed.shape[3]
-    tall = graph.reshape(haloed, (-1, row_matrix.shape[1], columns))
-    tall = graph.matmul(row_matrix, tall)
-    tall_BNHW = graph.reshape(tall, (batch, planes, fine[0], columns))
-    bands = graph.split(tall_BNHW, band_heights(fine[0], num_bands), 2)
-    return [_widen(graph, band, col_matrix, fine[1]) for band in bands]
-
-
-def _widen(graph: GraphBuilder, x_BNHW: Value, matrix: Value, width: int) -> Value:
-    blocks = graph.reshape(x_BNHW, (-1, matrix.shape[0]))
-    return graph.reshape(graph.matmul(blocks, matrix), (*x_BNHW.shape[:3], width))
-
-
-def band_heights(height: int, num_bands: int) -> list[int]:
-    """Share lines among bands, the last one having what is left."""
-    band = -(-height // num_bands)
-    return [min(band, height - top) for top in range(0, height, band)]
+    x_BNHW = graph.gather(x_BNHW, haloed_blocks(width, blocks[1]).reshape(-1), 3)
+    rows = haloed_blocks(height, blocks[0])
+    bands = []
+    for band in np.array_split(rows, min(num_bands, len(rows))):
+        tall = graph.gather(x_BNHW, band.reshape(-1), 2)
+        tall = graph.reshape(tall, (-1, row_matrix.shape[1], tall.shape[3]))
+        tall = graph.matmul(row_matrix, tall)
+        wide = graph.matmul(graph.reshape(tall, (-1, col_matrix.shape[0])), col_matrix)
+        bands.append(graph.reshape(wide, (batch, planes, -1, fine[1])))
+    return bands
 
 
 def haloed_blocks(size: int, block: int) -> NDArray[np.int64]:
-    """Return which pixels of a line its blocks with their halos are made of, one after another."""
+    """Return which pixels of a line each of its blocks with its halo is made of."""
     places = np.arange(0, size, block)[:, None] + np.arange(-1, block + 1)
-    return places.clip(0, size - 1).reshape(-1)
+    return places.clip(0, size - 1)
 
 
 def block_matrix(size: int, output_size: int, block: int) -> NDArray[np.float64]:

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from hyperseg_core.deploy.builder import GraphBuilder
-from hyperseg_core.deploy.comparison import ComparisonWriter
+from hyperseg_core.deploy.comparison import write_comparison
 from hyperseg_core.inference.engines.torch_network import compare
 from hyperseg_core.inference.engines.torch_network import compare_at_once
 
-WAYS = ('planes', 'reductions', 'torch', 'torch at once')
+WAYS = ('graph', 'torch', 'torch at once')
 
 
 def run_comparison(way: str, logits: torch.Tensor, num_labels: int) -> tuple[np.ndarray, ...]:
@@ -18,9 +18,8 @@ def run_comparison(way: str, logits: torch.Tensor, num_labels: int) -> tuple[np.
     if in_torch is not None:
         return tuple(value.numpy() for value in in_torch(logits, num_labels))
     graph = GraphBuilder('float32')
-    writer = ComparisonWriter(graph, num_labels)
     x = graph.input('logits', logits.shape, 'float32')
-    pair = writer.by_planes(x) if way == 'planes' else writer.by_reductions(x)
+    pair = write_comparison(graph, x, num_labels)
     outputs = [graph.cast(value, 'uint8', name=f'out_{i}') for i, value in enumerate(pair)]
     return tuple(run_values(graph, outputs, logits.numpy()))
 
@@ -46,17 +45,24 @@ def test_nan_has_no_confidence(way: str) -> None:
     assert confidence[0, 0, 1] == 0
 
 
-def test_nan_has_no_confidence_before_an_engine_makes_bytes_of_it() -> None:
+def test_nan_becomes_0_before_an_engine_makes_bytes_of_it() -> None:
     logits = torch.randn(1, 3, 1, 4)
     for place in range(3):
         logits[0, place, 0, place] = float('nan')
     graph = GraphBuilder('float32')
-    _, confidence = ComparisonWriter(graph, 3).by_planes(
-        graph.input('logits', logits.shape, 'float32')
-    )
-    (found,) = run_values(graph, [confidence], logits.numpy())
-    assert found[0, 0, :3].tolist() == [0.0, 0.0, 0.0]
+    pair = write_comparison(graph, graph.input('logits', logits.shape, 'float32'), 3)
+    for found in run_values(graph, list(pair), logits.numpy()):
+        assert found[0, 0, :3].tolist() == [0.0, 0.0, 0.0]
     assert found[0, 0, 3] > 255 / 3
+
+
+def test_logits_that_differ_by_the_least_that_floats_can_are_told_apart() -> None:
+    logits = torch.tensor([1e-6, 1.0, 300.0, -40.0]).repeat(12, 1)
+    winners = torch.tensor([3, 0, 11, 7])
+    above = logits[winners, range(4)].nextafter(torch.tensor(torch.inf))
+    logits[winners, range(4)] = above
+    ids, _ = run_comparison('graph', logits.reshape(1, 12, 2, 2), 12)
+    assert ids.flatten().tolist() == winners.tolist()
 
 
 @pytest.mark.parametrize('way', WAYS)

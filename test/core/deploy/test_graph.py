@@ -182,7 +182,7 @@ def test_size_that_does_not_fit_names_the_nearest() -> None:
 
 
 def test_form_of_ones_own_keeps_its_float_type() -> None:
-    own = Form(depthwise='shifted', comparison='reductions', bands=1, float_type='float16')
+    own = Form(inverted_residual='products', patches='lines', bands=1, float_type='float16')
     graph = build_graph(checkpoint_of(build_model('lite0')), (128, 192), form=own)
     properties = {item.key: item.value for item in graph.metadata_props}
     assert properties['hyperseg.form'] == 'own'

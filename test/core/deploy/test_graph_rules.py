@@ -96,15 +96,17 @@ def test_float16_graph_computes_in_it_but_for_its_two_ends(preset: str, form: st
     heavy = {'Conv', 'MatMul', 'Resize', 'Gather', 'Clip', 'Relu', 'Sigmoid', 'ReduceMean'}
     for node, kind in zip(model.graph.node, kinds, strict=True):
         assert kind == TensorProto.FLOAT16 or node.op_type not in heavy, node.name
-    # Cast, Transpose, Sub and Mul of the pixels come before.
-    assert halves[0] == 4
+    # Cast, Sub and Mul of the pixels, as lines of numbers, come before.
+    assert [n.op_type for n in model.graph.node[: halves[0]]] == [
+        'Cast', 'Reshape', 'Sub', 'Mul', 'Reshape', 'Transpose',
+    ]  # fmt: skip
     names = {model.graph.node[index].output[0] for index in halves}
     first_end = next(
         index
         for index, node in enumerate(model.graph.node)
         if node.op_type == 'Cast' and node.input[0] in names
     )
-    exact = {'Greater', 'Exp', 'Equal', 'ReduceMax', 'ReduceSum', 'Div'}
+    exact = {'Greater', 'Exp', 'Max', 'Div'}
     assert not {n.op_type for n in model.graph.node[: first_end - 1]} & exact
 
 
@@ -113,9 +115,9 @@ def test_graph_is_small() -> None:
     counts = {
         form: len(build_graph(checkpoint, (384, 512), form=form).graph.node) for form in FORMS
     }
-    assert counts['openvino'] <= 455
-    assert counts['onnxruntime'] <= 250
-    assert counts['tensorrt'] <= 330
+    assert counts['openvino'] <= 510
+    assert counts['onnxruntime'] <= 330
+    assert counts['tensorrt'] <= 345
 
 
 @pytest.mark.parametrize('precision', ['f32', 'f16'])
