@@ -15,6 +15,9 @@ from hyperseg_core.model.config import ModelConfig
 from hyperseg_core.model.config import nearest_multiple
 
 Size = tuple[int, int]
+_MAX_IDS_RATIO = 2.0
+"""Frames with up to this many times the network's pixels get ids computed at their own size;
+larger ones get the network's, enlarged to the nearest."""
 
 
 def network_size(frame: Size, config: ModelConfig, size: Size | None = None) -> Size:
@@ -47,6 +50,17 @@ def network_size(frame: Size, config: ModelConfig, size: Size | None = None) -> 
         nearest_multiple(round(frame[0] * scale), stride),
         nearest_multiple(round(frame[1] * scale), stride),
     )
+
+
+def ids_size(frame: Size, size: Size) -> Size:
+    """Choose the size (height, width) at which an engine computes the ids of a frame [px].
+
+    Args:
+        frame: The frame's height and width [px].
+        size: The network's input size [px].
+    """
+    ratio = frame[0] * frame[1] / (size[0] * size[1])
+    return frame if ratio <= _MAX_IDS_RATIO else size
 
 
 def resize_frame(frame: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

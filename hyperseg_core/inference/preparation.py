@@ -66,15 +66,20 @@ def prepare(task: Task, spec: EngineSpec) -> Engine:
     return engine
 
 
-def _content(task: Task, spec: EngineSpec) -> bytes:
-    """Return what the engine is built from: the graph, or for PyTorch what stands for it."""
-    if spec.name == 'torch':
-        return task.checkpoint.digest.encode()
+def serialised_graph(task: Task, spec: EngineSpec) -> bytes:
+    """Return the graph that an engine other than PyTorch is built from."""
     graph = build_graph(
         task.checkpoint, task.size, output_size=task.output_size, batch=task.batch,
         form=spec.form, precision=spec.graph_precision,
     )  # fmt: skip
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _content(task: Task, spec: EngineSpec) -> bytes:
+    """Return what the engine is built from: the graph, or for PyTorch what stands for it."""
+    if spec.name == 'torch':
+        return task.checkpoint.digest.encode()
+    return serialised_graph(task, spec)
 
 
 def _open(task: Task, spec: EngineSpec, content: bytes, files: EngineFiles) -> Engine:

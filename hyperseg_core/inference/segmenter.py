@@ -28,14 +28,12 @@ from hyperseg_core.inference.selection import left_out
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.labels import LabelSet
 from hyperseg_core.preprocessing import Size
+from hyperseg_core.preprocessing import ids_size
 from hyperseg_core.preprocessing import network_size
 
 _logger = logging.getLogger(__name__)
 
 Frame = NDArray[np.uint8]
-_MAX_OUTPUT_RATIO = 2.0
-"""Frames with up to this many times the network's pixels get ids computed at their own size;
-larger ones get the network's, enlarged to the nearest."""
 _MAX_SIDE_PX = 16_384
 
 
@@ -205,8 +203,7 @@ class Segmenter:
     def _shapes(self, frame_size: Size) -> Shapes:
         """Return the network's input size and the size of its ids for a frame size."""
         size = network_size(frame_size, self._checkpoint.config, self._size)
-        ratio = frame_size[0] * frame_size[1] / (size[0] * size[1])
-        return size, frame_size if ratio <= _MAX_OUTPUT_RATIO else size
+        return size, ids_size(frame_size, size)
 
     def _finish(self, ids: Frame, confidence: Frame, frame_size: Size) -> Segmentation:
         if ids.shape != frame_size:

@@ -10,13 +10,17 @@ from collections.abc import Mapping
 import importlib
 from types import ModuleType
 
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.cuda_driver import driver_state
+from hyperseg_core.inference.engine import Bytes
 from hyperseg_core.inference.engine import Engine
 from hyperseg_core.inference.engine import EngineFiles
 from hyperseg_core.inference.engine import EngineName
 from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import Task
 from hyperseg_core.inference.engine import require
+from hyperseg_core.inference.profile import NodeTimes
 
 GraphEngine = Callable[[bytes, EngineSpec, EngineFiles], Engine]
 """Makes an engine of a serialised graph."""
@@ -25,6 +29,12 @@ _CLASSES: Mapping[EngineName, str] = {
     'openvino': 'OpenVinoEngine',
     'tensorrt': 'TensorRtEngine',
 }
+_PROFILED: Mapping[EngineName, tuple[str, ...]] = {
+    'onnxruntime': ('cpu',),
+    'openvino': ('cpu', 'gpu'),
+    'torch': ('cpu',),
+}
+"""Engines that can be asked what took how long, and on which devices."""
 
 
 def check_runs(spec: EngineSpec) -> None:
@@ -53,5 +63,31 @@ def graph_engine(name: EngineName) -> GraphEngine:
     return engine
 
 
-def _module(name: EngineName) -> ModuleType:
+def node_times(task: Task, spec: EngineSpec, frames: Bytes, runs: int) -> NodeTimes:
+    """Let an engine run frames, and ask it how long each of its nodes took.
+
+    Args:
+        task: What it is built for.
+        spec: The engine.
+        frames: (B, H, W, 3) uint8, of the task's batch and size.
+        runs: Runs that count, after some for warming up.
+
+    Raises:
+        ConfigError: If the engine cannot be asked.
+        EngineError: If it cannot run, or fails.
+    """
+    if spec.device not in _PROFILED.get(spec.name, ()):
+        known = ', '.join(
+            f'{name} on {" or ".join(devices)}' for name, devices in _PROFILED.items()
+        )
+        msg = f'{spec} keeps no profile that is read here; known: {known}: add `--device cpu`'
+        if spec.name == 'tensorrt':
+            msg += ' and another `--engine`, or run `hyperseg export` and `trtexec --dumpProfile`'
+        raise ConfigError(f'{msg}.')
+    check_runs(spec)
+    times: NodeTimes = _module(f'{spec.name}_profile').node_times(task, spec, frames, runs)
+    return times
+
+
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f'{__name__}.{name}')

@@ -62,6 +62,14 @@ def onnxruntime_providers(spec: EngineSpec) -> list[tuple[str, dict[str, Any]]]:
     return providers
 
 
+def session_options(onnxruntime: Any) -> Any:
+    """Return the options of a session on any provider."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cpu_threads()
+    options.log_severity_level = _ERRORS_ONLY
+    return options
+
+
 def check_runs(spec: EngineSpec) -> None:
     """Check that the provider is there, and that the libraries that it needs load.
 
@@ -106,9 +114,7 @@ class OnnxRuntimeEngine:
         onnxruntime = import_onnxruntime()
         providers = onnxruntime_providers(spec)
         wanted = providers[0][0]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cpu_threads()
-        options.log_severity_level = _ERRORS_ONLY
+        options = session_options(onnxruntime)
         self._on_gpu = spec.is_cuda
         try:
             self._session = onnxruntime.InferenceSession(
