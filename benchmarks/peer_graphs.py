@@ -45,10 +45,13 @@ def whole_path(path: Path, size: Size) -> bytes:
     """
     try:
         model = onnx.load(str(path))
-    except (DecodeError, OSError, ValueError) as err:  # the latter: tensors in other files
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as err:
         msg = f'cannot be read: {err}'
         raise PeerError(msg) from err
     graph = model.graph
+    if not graph.node:  # what is no protobuf at all may be read as one without anything
+        msg = 'cannot be read: it has no nodes; expected an ONNX model.'
+        raise PeerError(msg)
     opset = next((item.version for item in model.opset_import if not item.domain), 0)
     if opset < _OLDEST_OPSET:
         msg = f'has opset {opset}, expected {_OLDEST_OPSET} or later; export it with opset 18.'
@@ -70,7 +73,11 @@ def whole_path(path: Path, size: Size) -> bytes:
         helper.make_tensor_value_info(FRAME, TensorProto.UINT8, [1, height, width, 3])
     )
     graph.output.append(helper.make_tensor_value_info(IDS, TensorProto.UINT8, [1, height, width]))
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
+        msg = f'is no sound ONNX model: {err}'
+        raise PeerError(msg) from err
     return bytes(model.SerializeToString())
 
 

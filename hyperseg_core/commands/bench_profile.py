@@ -21,6 +21,9 @@ from hyperseg_core.preprocessing import ids_size
 from hyperseg_core.preprocessing import network_size
 from hyperseg_core.preprocessing import resize_frame
 
+_SHOWN = 0.0005
+"""Rows with a smaller share are shown as one; a file has them all."""
+
 
 def profile(
     checkpoint: Checkpoint, spec: EngineSpec, frame_size: Size, size: Size | None, runs: int
@@ -71,7 +74,12 @@ def _table(title: str, shares: list[Share]) -> Table:
     table = Table(title)
     for heading in ('nodes', 'ms per run', 'share %'):
         table.add_column(heading, justify='right')
-    for share in shares:
+    shown = [share for share in shares if share.share >= _SHOWN]
+    rest = [share for share in shares if share.share < _SHOWN]
+    if rest:
+        sums = (sum(getattr(share, key) for share in rest) for key in ('count', 'ms', 'share'))
+        shown.append(Share(f'{len(rest)} more', *sums))
+    for share in shown:
         table.add_row(
             share.name, f'{share.count:g}', f'{share.ms:.3f}', f'{100 * share.share:.1f}'
         )

@@ -1,0 +1,215 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Our checkpoints beside peers' exported networks, whole path, in turns.
+
+A folder holds the peers as a user exports them (docs/peers.md); each is brought to the whole path
+from a uint8 frame to uint8 ids by nodes around it (peer_graphs.py) and told the same options of
+the engine as ours are. Within a row of the table every network runs in turn, again and again, so
+that what else the machine does hits all alike: compare within a row. Ours give a confidence, too.
+"""
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Mapping
+import functools
+import json
+from pathlib import Path
+import time
+from typing import Any
+
+import numpy as np
+from peer_graphs import PeerError
+from peer_graphs import whole_path
+
+from hyperseg_core import Checkpoint
+from hyperseg_core import load_checkpoint
+from hyperseg_core.commands.hardware import describe_machine
+from hyperseg_core.drive import DriveScene
+from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import NoFiles
+from hyperseg_core.inference.engine import Task
+from hyperseg_core.inference.engines import graph_engine
+from hyperseg_core.inference.engines.onnxruntime import import_onnxruntime
+from hyperseg_core.inference.engines.onnxruntime import session_options
+from hyperseg_core.inference.engines.openvino import import_openvino
+from hyperseg_core.inference.engines.openvino import openvino_options
+from hyperseg_core.inference.machine import this_machine
+from hyperseg_core.inference.preparation import serialised_graph
+from hyperseg_core.preprocessing import ids_size
+from hyperseg_core.preprocessing import network_size
+from hyperseg_core.preprocessing import resize_frame
+
+Runner = Callable[[], np.ndarray]
+"""Segments the frame that it was made with; returns (H, W) uint8."""
+TITLES = {
+    EngineSpec('openvino', 'cpu', 'f32'): 'OpenVINO float32',
+    EngineSpec('openvino', 'cpu', 'bf16'): 'OpenVINO bfloat16',
+    EngineSpec('onnxruntime', 'cpu', 'f32'): 'ONNX Runtime float32',
+}
+WARM_UP = 5
+RUNS_A_TURN = 3
+PAUSE_S = 0.02
+"""Before a turn: ONNX Runtime's threads spin for some milliseconds after they have worked."""
+
+
+def our_runner(checkpoint: Checkpoint, spec: EngineSpec, frame: np.ndarray) -> Runner:
+    """Make an engine as the node does for frames of a size; it resizes them where it must."""
+    frame_size = frame.shape[:2]
+    size = network_size(frame_size, checkpoint.config)
+    task = Task(checkpoint, 1, size, ids_size(frame_size, size))
+    engine = graph_engine(spec.name)(serialised_graph(task, spec), spec, NoFiles())
+    if size == frame_size:
+        return lambda: engine.run(frame[None])[0][0]
+    return lambda: engine.run(resize_frame(frame, size)[None])[0][0]
+
+
+def peer_runner(graph: bytes, spec: EngineSpec, frame: np.ndarray) -> Runner:
+    """Make an engine of a peer's whole path with the options that ours have."""
+    frames = np.ascontiguousarray(frame[None])
+    if spec.name == 'onnxruntime':
+        onnxruntime = import_onnxruntime()
+        session = onnxruntime.InferenceSession(
+            graph, session_options(onnxruntime), providers=['CPUExecutionProvider']
+        )
+        name = session.get_inputs()[0].name
+        return lambda: session.run(None, {name: frames})[0][0]
+    core = import_openvino().Core()
+    model = core.compile_model(core.read_model(graph), 'CPU', openvino_options(spec))
+    request = model.create_infer_request()
+    return lambda: request.infer([frames], share_inputs=True)[0][0].copy()
+
+
+def read_peers(folder: Path, size: tuple[int, int]) -> dict[str, bytes]:
+    """Return the graphs of the files in a folder that fit; the others are named with the reason.
+
+    Raises:
+        SystemExit: If the folder has no ONNX files.
+    """
+    paths = sorted(folder.glob('*.onnx'))
+    if not paths:
+        msg = f'No *.onnx in {str(folder)!r}; docs/peers.md says how they are exported.'
+        raise SystemExit(msg)
+    graphs = {}
+    for path in paths:
+        try:
+            graphs[path.stem] = whole_path(path, size)
+        except PeerError as error:
+            print(f'Skipped {path.name}: {error}', flush=True)
+    return graphs
+
+
+def row(
+    makers: Mapping[str, Callable[[], Runner]], size: tuple[int, int], runs: int
+) -> dict[str, dict[str, float] | None]:
+    """Time networks in turns; None for those that the engine does not take."""
+    runners: dict[str, Runner] = {}
+    for name, maker in makers.items():
+        try:
+            runner = maker()
+            found = runner()
+        except Exception as error:  # engines raise classes of their own
+            print(f'Skipped {name}: {str(error).splitlines()[0]}', flush=True)
+            continue
+        assert (found.shape, found.dtype) == (size, np.uint8), name
+        runners[name] = runner
+        for _ in range(WARM_UP):
+            runner()
+    durations: dict[str, list[float]] = {name: [] for name in runners}
+    while any(len(found) < runs for found in durations.values()):
+        for name, runner in runners.items():
+            time.sleep(PAUSE_S)
+            runner()  # brings its weights back into the cache
+            for _ in range(RUNS_A_TURN):
+                start_s = time.perf_counter()
+                runner()
+                durations[name].append(1000 * (time.perf_counter() - start_s))
+    return {
+        name: {'min_ms': min(durations[name]), 'median_ms': float(np.median(durations[name]))}
+        if name in durations
+        else None
+        for name in makers
+    }
+
+
+def render(rows: Mapping[str, Mapping[str, Any]], ours: list[str], peers: list[str]) -> str:
+    """Return the tables in Markdown: milliseconds, then ours as multiples of peers'."""
+    names = [*ours, *peers]
+    lines = [
+        f'| min / median ms | {" | ".join(names)} |',
+        f'| --- |{" --- |" * len(names)}',
+    ]
+    for title, cells in rows.items():
+        shown = [
+            f'{cells[name]["min_ms"]:.1f} / {cells[name]["median_ms"]:.1f}' if cells[name] else '-'
+            for name in names
+        ]
+        lines.append(f'| {title} | {" | ".join(shown)} |')
+    pairs = [(mine, peer) for mine in ours for peer in peers]
+    headings = [f'{mine} / {peer}' for mine, peer in pairs]
+    lines += [
+        '',
+        f'| ratio of minima (of medians) | {" | ".join(headings)} |',
+        f'| --- |{" --- |" * len(headings)}',
+    ]
+    for title, cells in rows.items():
+        shown = [ratio(cells[mine], cells[peer]) for mine, peer in pairs]
+        lines.append(f'| {title} | {" | ".join(shown)} |')
+    return '\n'.join(lines)
+
+
+def ratio(mine: Mapping[str, float] | None, peer: Mapping[str, float] | None) -> str:
+    """Return one cell of the second table."""
+    if mine is None or peer is None:
+        return '-'
+    minima, medians = (mine[key] / peer[key] for key in ('min_ms', 'median_ms'))
+    return f'{minima:.2f} ({medians:.2f})'
+
+
+def main() -> None:
+    """Measure, print and store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help="peers' ONNX files")
+    parser.add_argument('--models', nargs='+', default=['default', 'fast'])
+    parser.add_argument('--size', nargs=2, type=int, default=(384, 512), help='of frames [px]')
+    parser.add_argument('--runs', type=int, default=60, help='that count, for each cell')
+    parser.add_argument('--output', type=Path, help='Markdown; JSON is put beside it')
+    options = parser.parse_args()
+    size = (options.size[0], options.size[1])
+    graphs = read_peers(options.folder, size)
+    checkpoints = {Path(name).stem: load_checkpoint(name) for name in options.models}
+    frame = DriveScene(1, height=size[0], width=size[1]).frame(2.0).image
+    rows = {}
+    for spec, title in TITLES.items():
+        if spec.precision == 'bf16' and not this_machine().has_bf16:
+            print(f'Left out {title}: this CPU does not multiply it in hardware.', flush=True)
+            continue
+        makers: dict[str, Callable[[], Runner]] = {
+            name: functools.partial(our_runner, checkpoint, spec, frame)
+            for name, checkpoint in checkpoints.items()
+        }
+        for name, graph in graphs.items():
+            makers[name] = functools.partial(peer_runner, graph, spec, frame)
+        rows[title] = row(makers, size, options.runs)
+    sizes = {
+        name: network_size(size, checkpoint.config) for name, checkpoint in checkpoints.items()
+    }
+    machine = describe_machine()
+    table = render(rows, [*checkpoints], [*graphs])
+    told = ', '.join(f'{name} runs at {h} x {w} px' for name, (h, w) in sizes.items())
+    text = (
+        f'{table}\n\nFrames of {size[0]} x {size[1]} px; {told}; {options.runs} runs or some '
+        f'more for each figure, in turns of {RUNS_A_TURN}; '
+        f'{", ".join(f"{key} {value}" for key, value in machine.items())}.\n'
+    )
+    print(text)
+    if options.output:
+        report = {'machine': machine, 'size': size, 'network_sizes': sizes, 'rows': rows}
+        write_atomically(options.output, text.encode())
+        write_atomically(
+            options.output.with_suffix('.json'), json.dumps(report, indent=2).encode()
+        )
+
+
+if __name__ == '__main__':
+    main()
