@@ -13,6 +13,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import functools
 import json
+import os
 from pathlib import Path
 import time
 from typing import Any
@@ -132,19 +133,39 @@ def row(
     }
 
 
-def render(rows: Mapping[str, Mapping[str, Any]], ours: list[str], peers: list[str]) -> str:
+def taken_by_others() -> Callable[[], float]:
+    """Return a function that says which share of the CPUs others have taken since now, 0 to 1."""
+
+    def busy_s() -> float:
+        with open('/proc/stat', encoding='utf-8') as file:
+            user, nice, system, _, _, *rest = map(int, file.readline().split()[1:9])
+        return (user + nice + system + sum(rest)) / os.sysconf('SC_CLK_TCK')
+
+    start_s, own_s, all_s = time.perf_counter(), time.process_time(), busy_s()
+
+    def share() -> float:
+        others_s = busy_s() - all_s - (time.process_time() - own_s)
+        return max(others_s, 0) / ((time.perf_counter() - start_s) * (os.cpu_count() or 1))
+
+    return share
+
+
+def render(
+    rows: Mapping[str, Mapping[str, Any]], others: Mapping[str, float], ours: list[str],
+    peers: list[str],
+) -> str:  # fmt: skip
     """Return the tables in Markdown: milliseconds, then ours as multiples of peers'."""
     names = [*ours, *peers]
     lines = [
-        f'| min / median ms | {" | ".join(names)} |',
-        f'| --- |{" --- |" * len(names)}',
+        f'| min / median ms | {" | ".join(names)} | CPUs taken by others |',
+        f'| --- |{" --- |" * (len(names) + 1)}',
     ]
     for title, cells in rows.items():
         shown = [
             f'{cells[name]["min_ms"]:.1f} / {cells[name]["median_ms"]:.1f}' if cells[name] else '-'
             for name in names
         ]
-        lines.append(f'| {title} | {" | ".join(shown)} |')
+        lines.append(f'| {title} | {" | ".join(shown)} | {100 * others[title]:.0f} % |')
     pairs = [(mine, peer) for mine in ours for peer in peers]
     headings = [f'{mine} / {peer}' for mine, peer in pairs]
     lines += [
@@ -179,7 +200,7 @@ def main() -> None:
     graphs = read_peers(options.folder, size)
     checkpoints = {Path(name).stem: load_checkpoint(name) for name in options.models}
     frame = DriveScene(1, height=size[0], width=size[1]).frame(2.0).image
-    rows = {}
+    rows, others = {}, {}
     for spec, title in TITLES.items():
         if spec.precision == 'bf16' and not this_machine().has_bf16:
             print(f'Left out {title}: this CPU does not multiply it in hardware.', flush=True)
@@ -190,12 +211,14 @@ def main() -> None:
         }
         for name, graph in graphs.items():
             makers[name] = functools.partial(peer_runner, graph, spec, frame)
+        others_share = taken_by_others()
         rows[title] = row(makers, size, options.runs)
+        others[title] = others_share()
     sizes = {
         name: network_size(size, checkpoint.config) for name, checkpoint in checkpoints.items()
     }
     machine = describe_machine()
-    table = render(rows, [*checkpoints], [*graphs])
+    table = render(rows, others, [*checkpoints], [*graphs])
     told = ', '.join(f'{name} runs at {h} x {w} px' for name, (h, w) in sizes.items())
     text = (
         f'{table}\n\nFrames of {size[0]} x {size[1]} px; {told}; {options.runs} runs or some '
@@ -204,7 +227,10 @@ def main() -> None:
     )
     print(text)
     if options.output:
-        report = {'machine': machine, 'size': size, 'network_sizes': sizes, 'rows': rows}
+        report = {
+            'machine': machine, 'size': size, 'network_sizes': sizes, 'rows': rows,
+            'taken_by_others': others,
+        }  # fmt: skip
         write_atomically(options.output, text.encode())
         write_atomically(
             options.output.with_suffix('.json'), json.dumps(report, indent=2).encode()
