@@ -5,7 +5,7 @@
 A folder holds the peers as a user exports them (docs/peers.md); each is brought to the whole path
 from a uint8 frame to uint8 ids by nodes around it (peer_graphs.py) and told the same options of
 the engine as ours are. Within a row of the table every network runs in turn, again and again, so
-that what else the machine does hits all alike: compare within a row. The rounds
+that what else the machine does hits all alike: compare within a row. The turns
 count in which other processes took the least of the CPUs. Ours give a confidence, too.
 """
 
@@ -57,17 +57,17 @@ RUNS_A_TURN = 3
 PAUSE_S = 0.02
 """Before a turn: ONNX Runtime's threads spin for some milliseconds after they have worked."""
 QUIET = 0.05
-"""Rounds in which other processes take no more of the CPUs than this are good."""
+"""Turns in which other processes take no more of the CPUs than this are good."""
 
 
 @dataclass(frozen=True)
-class Round:
-    """One turn of every network."""
+class Turn:
+    """Some runs of one network."""
 
+    durations: list[float]
+    """[ms]"""
     others: float
     """The share of the CPUs that other processes took meanwhile, 0 to 1."""
-    durations: dict[str, list[float]]
-    """[ms]"""
 
 
 def our_runner(checkpoint: Checkpoint, spec: EngineSpec, frame: np.ndarray) -> Runner:
@@ -150,44 +150,44 @@ def started(makers: Mapping[str, Callable[[], Runner]], size: Size) -> dict[str,
     return runners
 
 
-def timed_round(runners: Mapping[str, Runner]) -> Round:
-    """Let every network have its turn."""
-    durations: dict[str, list[float]] = {}
+def timed_turn(runner: Runner) -> Turn:
+    """Let one network run a few times."""
+    time.sleep(PAUSE_S)
+    runner()  # brings its weights back into the cache
     others_share = taken_by_others()
-    for name, runner in runners.items():
-        time.sleep(PAUSE_S)
-        runner()  # brings its weights back into the cache
-        durations[name] = timed(runner, RUNS_A_TURN, 0)
-    return Round(others_share(), durations)
+    return Turn(timed(runner, RUNS_A_TURN, 0), others_share())
 
 
 def row(runners: Mapping[str, Runner], runs: int, patience_s: float) -> dict[str, Any]:
-    """Time networks in turns, and keep the rounds in which others took the least of the CPUs."""
+    """Time networks in turns, and keep each one's turns in which others took the least."""
     wanted = -(-runs // RUNS_A_TURN)
-    rounds: list[Round] = []
+    turns: dict[str, list[Turn]] = {name: [] for name in runners}
     end_s = time.monotonic() + patience_s
-    while len(rounds) < wanted or (
-        time.monotonic() < end_s and sum(item.others <= QUIET for item in rounds) < wanted
+    rounds = 0
+    while rounds < wanted or (
+        time.monotonic() < end_s
+        and any(sum(turn.others <= QUIET for turn in found) < wanted for found in turns.values())
     ):
-        rounds.append(timed_round(runners))
-    kept = sorted(rounds, key=lambda item: item.others)[:wanted]
-    durations = {name: [ms for item in kept for ms in item.durations[name]] for name in runners}
-    return {
-        'rounds': len(rounds),
-        'kept': len(kept),
-        'taken_by_others': float(np.mean([item.others for item in kept])),
-        'networks': {
-            name: {'min_ms': min(found), 'median_ms': float(np.median(found))}
-            for name, found in durations.items()
-        },
-    }
+        rounds += 1
+        for name, runner in runners.items():
+            turns[name].append(timed_turn(runner))
+    networks = {}
+    for name, found in turns.items():
+        kept = sorted(found, key=lambda turn: turn.others)[:wanted]
+        durations = [ms for turn in kept for ms in turn.durations]
+        networks[name] = {
+            'min_ms': min(durations),
+            'median_ms': float(np.median(durations)),
+            'taken_by_others': float(np.mean([turn.others for turn in kept])),
+        }
+    return {'rounds': rounds, 'kept': wanted, 'networks': networks}
 
 
 def render(rows: Mapping[str, Mapping[str, Any]], ours: list[str], peers: list[str]) -> str:
     """Return the tables in Markdown: milliseconds, then ours as multiples of peers'."""
     names = [*ours, *peers]
     lines = [
-        f'| min / median ms | {" | ".join(names)} | CPUs taken by others, rounds kept |',
+        f'| min / median ms | {" | ".join(names)} | CPUs taken by others, turns kept |',
         f'| --- |{" --- |" * (len(names) + 1)}',
     ]
     for title, found in rows.items():
@@ -195,7 +195,8 @@ def render(rows: Mapping[str, Mapping[str, Any]], ours: list[str], peers: list[s
         shown = [
             f'{cell["min_ms"]:.1f} / {cell["median_ms"]:.1f}' if cell else '-' for cell in cells
         ]
-        share = f'{100 * found["taken_by_others"]:.0f} %, {found["kept"]} of {found["rounds"]}'
+        others = max((cell['taken_by_others'] for cell in cells if cell), default=0)
+        share = f'{100 * others:.0f} %, {found["kept"]} of {found["rounds"]}'
         lines.append(f'| {title} | {" | ".join(shown)} | {share} |')
     pairs = [(mine, peer) for mine in ours for peer in peers]
     headings = [f'{mine} / {peer}' for mine, peer in pairs]
