@@ -44,8 +44,9 @@ class BackboneWriter:
         graph, network, stem = self._graph, self._network, self._network.stem
         shape = (network.stem_channels, images.shape[1], stem.kernel_size, stem.kernel_size)
         folded = self._folded('conv_stem', 'bn1', shape)
-        x = convolve(graph, images, folded, stride=stem.stride, padding=stem.padding)
-        x = self._activate(graph, x)
+        with graph.scope('backbone.stem'):
+            x = convolve(graph, images, folded, stride=stem.stride, padding=stem.padding)
+            x = self._activate(graph, x)
         taps: list[Value] = []
         for stage, blocks in enumerate(network.stages):
             for index, block in enumerate(blocks):
@@ -53,9 +54,11 @@ class BackboneWriter:
                 with graph.scope(f'backbone.{name}'):
                     x = self._block(x, block, name)
             if stage in network.tapped_stages:
-                taps.append(self._reduced(x, len(taps)))
+                with graph.scope('backbone.taps'):
+                    taps.append(self._reduced(x, len(taps)))
         folded = self._folded('conv_head', 'bn2', (network.head_channels, x.shape[1], 1, 1))
-        return taps, self._activate(graph, convolve(graph, x, folded))
+        with graph.scope('backbone.head'):
+            return taps, self._activate(graph, convolve(graph, x, folded))
 
     def _block(self, x: Value, block: Block, name: str) -> Value:
         """Write a depthwise-separable block or, where it expands, an inverted residual."""

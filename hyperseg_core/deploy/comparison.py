@@ -5,6 +5,8 @@
 The probability of the largest logit is 1 / sum(exp(logits - largest)).
 """
 
+import functools
+
 import numpy as np
 
 from hyperseg_core.deploy.builder import GraphBuilder
@@ -30,22 +32,21 @@ def write_comparison(graph: GraphBuilder, logits: Value, num_labels: int) -> tup
     """
     batch, count, height, width = logits.shape
     planes = graph.split(logits, [1] * count, 1)
-    largest = planes[0]
-    for plane in planes[1:]:
-        largest = graph.binary('Max', largest, plane)
-    terms, ranks = [], []
+    largest = functools.reduce(functools.partial(graph.binary, 'Max'), planes)
+    total: Value | None = None
+    rank: Value | None = None
     for index, plane in enumerate(planes):
         below = graph.binary('Sub', plane, largest)
-        terms.append(graph.unary('Exp', below))
+        term = graph.unary('Exp', below)
+        total = term if total is None else graph.binary('Add', total, term)
         # The class's rank where it is the largest, far below 0 elsewhere: floats alone, as truth
         # values would part what engines fuse. The first of equals has the highest rank, and wins
         # as in argmax.
         below = graph.binary('Mul', below, _number(graph, _FAR))
-        ranks.append(graph.binary('Add', below, _number(graph, count - index)))
-    total, rank = terms[0], ranks[0]
-    for term, other in zip(terms[1:], ranks[1:], strict=True):
-        total = graph.binary('Add', total, term)
-        rank = graph.binary('Max', rank, other)
+        below = graph.binary('Add', below, _number(graph, count - index))
+        rank = below if rank is None else graph.binary('Max', rank, below)
+    assert total is not None
+    assert rank is not None
     ids = graph.binary('Sub', _number(graph, count), rank)
     if count > num_labels:
         is_label = graph.binary('Less', ids, _number(graph, num_labels))

@@ -98,7 +98,8 @@ def write_logits(
     """
     config = checkpoint.config
     frames = graph.input(INPUT_NAME, (batch, *size, 3), 'uint8')
-    images = graph.cast(_normalised(graph, frames, config), form.float_type)
+    with graph.scope('preprocessing'):
+        images = graph.cast(_normalised(graph, frames, config), form.float_type)
     weights = FoldedWeights(checkpoint.tensors())
     network = describe_efficientnet(config.backbone)
     taps, head = BackboneWriter(graph, weights, network, config.backbone).write(images)
@@ -107,9 +108,10 @@ def write_logits(
     decoder = DecoderWriter(graph, weights, config.decoder, form)
     logits = decoder.write([images, *taps], signal, config.num_classes)
     weights.check_all_read()
-    return write_upsampling(
-        graph, logits, output_size, num_bands=form.bands, scale=1 / config.temperature
-    )
+    with graph.scope('upsampling'):
+        return write_upsampling(
+            graph, logits, output_size, num_bands=form.bands, scale=1 / config.temperature
+        )
 
 
 def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Value:
@@ -126,9 +128,12 @@ def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Valu
 
 def _write_outputs(graph: GraphBuilder, bands: list[Value], num_labels: int) -> None:
     """Write the graph's outputs: each pixel's class and its probability."""
-    pairs = [write_comparison(graph, graph.cast(band, 'float32'), num_labels) for band in bands]
-    for name, pieces in zip(OUTPUT_NAMES, zip(*pairs, strict=True), strict=True):
-        graph.output(graph.cast(graph.concat(pieces, 1), 'uint8', name=name))
+    with graph.scope('comparison'):
+        pairs = [
+            write_comparison(graph, graph.cast(band, 'float32'), num_labels) for band in bands
+        ]
+        for name, pieces in zip(OUTPUT_NAMES, zip(*pairs, strict=True), strict=True):
+            graph.output(graph.cast(graph.concat(pieces, 1), 'uint8', name=name))
 
 
 def _metadata(checkpoint: Checkpoint, size: Size, name: str, form: Form) -> dict[str, str]:

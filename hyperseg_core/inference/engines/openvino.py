@@ -5,6 +5,8 @@
 import sys
 from typing import Any
 
+import numpy as np
+
 from hyperseg_core.errors import EngineError
 from hyperseg_core.inference.engine import Bytes
 from hyperseg_core.inference.engine import EngineFiles
@@ -81,12 +83,16 @@ class OpenVinoEngine:
         if blob is None:
             files.write(_BLOB, bytes(model.export_model().getbuffer()))
         self._request = model.create_infer_request()
+        # Its own memory: wrapping what is given anew for each frame takes 0.2 ms.
+        self._frames = self._request.get_input_tensor(0).data
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
-        result = self._request.infer([frames], share_inputs=True)
-        return result[0].copy(), result[1].copy()
+        np.copyto(self._frames, frames)
+        self._request.infer(share_outputs=True)
+        ids, confidence = (self._request.get_output_tensor(index).data for index in range(2))
+        return ids.copy(), confidence.copy()
 
     def close(self) -> None:
         """Release the request."""
-        self._request = None
+        self._request = self._frames = None
