@@ -26,7 +26,8 @@ from hyperseg_core.commands.hardware import describe_machine
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.preparation import build_engine
 
-_SPEC = EngineSpec('openvino', 'cpu', 'f32')
+_F32, _BF16 = (EngineSpec('openvino', 'cpu', precision) for precision in ('f32', 'bf16'))
+_KINDS = {'engine': _F32, 'engine bf16': _BF16, 'eager': None}
 _RUNS = 8
 
 
@@ -49,7 +50,8 @@ def _save(name: str, folder: Path) -> Path:
 
 def measure(file: str, kind: str) -> None:
     """Print this process's growth and peak [MiB]."""
-    if kind == 'engine':
+    spec = _KINDS[kind]
+    if spec is not None:
         from hyperseg_core.inference.engines.openvino import import_openvino
 
         import_openvino()  # before the start, as torch is
@@ -60,8 +62,8 @@ def measure(file: str, kind: str) -> None:
     checkpoint = load_checkpoint(file)
     size = checkpoint.config.size
     frames = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
-    if kind == 'engine':
-        engine = build_engine(checkpoint, _SPEC, batch=1, size=size, output_size=size)
+    if spec is not None:
+        engine = build_engine(checkpoint, spec, batch=1, size=size, output_size=size)
 
         def run() -> object:
             return engine.run(frames)
@@ -86,8 +88,7 @@ def batch(name: str, count: int) -> dict[str, float]:
     size = checkpoint.config.size
     frames = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
     engines = {
-        n: build_engine(checkpoint, _SPEC, batch=n, size=size, output_size=size)
-        for n in (1, count)
+        n: build_engine(checkpoint, _F32, batch=n, size=size, output_size=size) for n in (1, count)
     }
     times: dict[int, list[float]] = {n: [] for n in engines}
     for _ in range(_RUNS + 2):
@@ -115,13 +116,17 @@ def main() -> None:
         found: dict[str, dict[str, float]] = {}
         with tempfile.TemporaryDirectory() as folder:
             file = _save(name, Path(folder))
-            for kind in ('engine', 'engine', 'eager'):  # the first builds the engine
+            # The first run of an engine builds it.
+            for kind in ('engine', 'engine', 'engine bf16', 'engine bf16', 'eager'):
                 command = [sys.executable, __file__, '--role', str(file), kind]
                 done = subprocess.run(
                     command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ
                 )
                 found[kind] = json.loads(done.stdout.splitlines()[-1])
-        ratios = {key: value / found['eager'][key] for key, value in found['engine'].items()}
+        ratios = {
+            kind: {key: value / found['eager'][key] for key, value in found[kind].items()}
+            for kind in ('engine', 'engine bf16')
+        }
         report[name] = {'mib': found, 'ratios': ratios}
         print(name, json.dumps(report[name]), flush=True)
     report['batch of 6, default'] = batch('default', 6)

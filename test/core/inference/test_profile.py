@@ -25,7 +25,7 @@ from hyperseg_core.inference.profile import NodeTimes
 
 SIZE = (128, 192)
 FRAMES = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
-CONVOLUTIONS = {'Conv', 'Convolution', 'GroupConvolution', 'convolution'}
+CONVOLUTIONS = {'Conv', 'FusedConv', 'Convolution', 'GroupConvolution', 'convolution'}
 
 
 @pytest.fixture(scope='module')
