@@ -15,6 +15,7 @@ from hyperseg_core.metrics import Reliability
 
 Image = NDArray[np.uint8]
 _TEXT_PX = 18
+_WRONG, _RIGHT, _UNKNOWN = (220, 50, 50), (225, 235, 225), (120, 120, 120)
 
 
 def colourise(ids: Image, labels: LabelSet) -> Image:
@@ -36,6 +37,13 @@ def overlay(image: Image, ids: Image, labels: LabelSet, *, alpha: float = 0.5) -
     if unlabelled.any():
         blended[unlabelled] = image[unlabelled]
     return blended.astype(np.uint8, copy=False)
+
+
+def errors_image(truth: Image, class_ids: Image) -> Image:
+    """Paint wrong pixels red, right ones pale, and those without a label grey: (H, W, 3)."""
+    image = np.where((truth == class_ids)[..., None], _RIGHT, _WRONG).astype(np.uint8)
+    image[truth == IGNORE_ID] = _UNKNOWN
+    return image
 
 
 def contact_sheet(

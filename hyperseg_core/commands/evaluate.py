@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg evaluate`: scores of a checkpoint on a split, through the same `Segmenter`."""
 
+from collections.abc import Iterator
 from datetime import date
 import json
 import logging
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from hyperseg_core.commands.evaluate_report import ShownFrame
+from hyperseg_core.commands.evaluate_report import write_report
 from hyperseg_core.commands.labelled_data import check_classes
 from hyperseg_core.commands.options import Count
 from hyperseg_core.commands.options import Device
@@ -24,6 +27,7 @@ from hyperseg_core.data.pairs import FilePairs
 from hyperseg_core.data.pairs import SegmentationData
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.html_report import check_report_path
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.metrics import Reliability
 from hyperseg_core.metrics import Scores
@@ -38,6 +42,7 @@ from hyperseg_core.render import write_png
 
 _logger = logging.getLogger(__name__)
 _SHOWN = 6
+_REPORTED = 12
 
 
 def evaluate_command(
@@ -54,6 +59,7 @@ def evaluate_command(
     also_with_void: bool = False,
     limit: Count | None = None,
     submission: Path | None = None,
+    report: Path | None = None,
 ) -> None:
     """Score a checkpoint on a split: one forward pass per image, at the labels' own size.
 
@@ -70,6 +76,7 @@ def evaluate_command(
         also_with_void: Print the mean over the classes and void beside it.
         limit: Score only this many images.
         submission: Folder for PNGs of ids as the Cityscapes benchmark's server takes them.
+        report: HTML file with tables and the worst frames, which needs no server.
     """
     if submission is not None and data != 'cityscapes':
         msg = (
@@ -77,6 +84,7 @@ def evaluate_command(
             f'{data!r}; leave it out, or use `hyperseg predict` for the ids of any images.'
         )
         raise ConfigError(msg)
+    check_report_path(report)
     source = open_data(SourceConfig(kind=data, split=split, root=root))
     segmenter = Segmenter(checkpoint, engine, device, precision, size)
     labels = segmenter.label_set
@@ -98,7 +106,7 @@ def evaluate_command(
         sure += confidence_counts(truth, ids, answer.confidence)
         per_image.append((Scores.from_confusion(matrix).mean_iou, index))
     scores, reliability = Scores.from_confusion(total), Reliability.from_counts(sure)
-    report = {
+    found = {
         'checkpoint': segmenter.checkpoint.digest,
         'data': data,
         'split': split,
@@ -113,11 +121,25 @@ def evaluate_command(
     }
     if also_with_void:
         # The published CamVid figures average over 12 classes; void is never predicted right.
-        report['mean_iou_with_void'] = float(np.nansum(scores.per_class_iou)) / (len(labels) + 1)
-    _print(report, scores)
+        found['mean_iou_with_void'] = float(np.nansum(scores.per_class_iou)) / (len(labels) + 1)
+    _print(found, scores)
     if output is not None:
-        _write(output, report, total, segmenter, source, sorted(per_image))
+        _write(output, found, total, segmenter, source, sorted(per_image))
         write_png(output / 'reliability.png', reliability_image(reliability))
+    if report is not None:
+        frames = _shown(segmenter, source, sorted(per_image)[:_REPORTED])
+        write_report(report, found, total, labels, reliability, frames)
+
+
+def _shown(
+    segmenter: Segmenter, source: SegmentationData, ranked: list[tuple[float, int]]
+) -> Iterator[ShownFrame]:
+    for score, index in ranked:
+        image, truth = source.load(index)
+        yield ShownFrame(
+            name=source.name(index), mean_iou=score, image=image, truth=truth,
+            class_ids=segmenter(image).class_ids,
+        )  # fmt: skip
 
 
 def _boundary_scores(counts: NDArray[np.int64]) -> dict[str, Any]:

@@ -172,8 +172,12 @@ def test_diff_tells_alike_from_different(tmp_path: Path) -> None:
     other = _items(count=9)
     other[4] = (time_of(4), image(_ids(0), 'mono8', time_of(4)))
     different = _bag(tmp_path / 'b.mcap', {MASK: other})
-    sheet = tmp_path / 'sheet.png'
-    assert bag_diff_command(bag, different, sheet=sheet) == 1
+    sheet, report = tmp_path / 'sheet.png', tmp_path / 'diff.html'
+    assert bag_diff_command(bag, different, sheet=sheet, report=report) == 1
+    page = report.read_text()
+    assert f'a, {time_of(4)} ns: ' in page
+    assert page.index(f'{time_of(4)} ns') < page.index(f'{time_of(0)} ns')  # the worst first
+    assert page.count('<img ') == 3 * 6
     assert cv2.imread(str(sheet)).shape[1] == 4 * 320
     fewer = _bag(tmp_path / 'c.mcap', {MASK: _items(count=8)})
     assert bag_diff_command(bag, fewer) == 1
