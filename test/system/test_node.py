@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import importlib.util
 from pathlib import Path
+import re
 import signal
 import time
 from typing import Any
@@ -423,6 +424,22 @@ def test_example_subscriber_tells_whether_the_lane_is_drivable() -> None:
 
     assert is_drivable(FRAME.labels, (3,))
     assert not is_drivable(np.full_like(FRAME.labels, 8), (3,))
+
+
+def test_viewers_layouts_show_topics_that_there_are(
+    client: Client, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    shown = {}
+    for name in ('segmenter.foxglove.json', 'segmenter.rviz'):
+        text = (Path(__file__).parents[2] / 'config' / name).read_text()
+        shown[name] = set(re.findall(r'(?:[tT]opic\w*"?|Value): "?(/[a-z_/]+)', text))
+        assert len(shown[name]) >= 3
+    words = ['-r', 'image:=/camera/image_raw', '-p', 'use_sim_time:=true']
+    with node_process(small_checkpoint, tmp_path / 'log', *words):
+        feed(client, client.publisher('/camera/image_raw'), client.listen('/segmenter/mask'))
+        there = {name for name, _ in client.node.get_topic_names_and_types()}
+    for name, topics in shown.items():
+        assert topics <= there, name
 
 
 def test_sample_policy_allows_all_that_the_node_opens_and_nothing_else(
