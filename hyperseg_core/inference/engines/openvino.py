@@ -88,6 +88,9 @@ class OpenVinoEngine:
 
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment; see `Engine`."""
+        if frames.shape != self._frames.shape:  # copying would stretch what is smaller
+            msg = f'OpenVINO was compiled for frames {self._frames.shape}, not {frames.shape}.'
+            raise EngineError(msg)
         np.copyto(self._frames, frames)
         self._request.infer(share_outputs=True)
         ids, confidence = (self._request.get_output_tensor(index).data for index in range(2))

@@ -4,7 +4,16 @@ from pathlib import Path
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from hyperseg_core import EngineError
+from hyperseg_core import load_checkpoint
+from hyperseg_core.inference.engine import EngineSpec
+from hyperseg_core.inference.engine import NoFiles
+from hyperseg_core.inference.engine import Task
+from hyperseg_core.inference.engines import graph_engine
+from hyperseg_core.inference.preparation import serialised_graph
 
 
 @pytest.mark.parametrize(
@@ -29,3 +38,16 @@ print(sorted(name for name in sys.modules if name.startswith('openvino_telemetry
     assert done.stdout.strip() == '[]'
     # ONNX Runtime's telemetry begins by writing an identifier of the device.
     assert not list(tmp_path.rglob('*'))
+
+
+@pytest.mark.parametrize(
+    'shape', [(1, 1, 1, 3), (128, 192, 3), (1, 128, 192, 1), (2, 128, 192, 3)]
+)
+def test_frames_of_another_shape_are_refused_not_stretched(shape: tuple[int, ...]) -> None:
+    pytest.importorskip('openvino')
+    spec = EngineSpec('openvino', 'cpu', 'f32')
+    task = Task(load_checkpoint('fast'), 1, (128, 192), (128, 192))
+    engine = graph_engine('openvino')(serialised_graph(task, spec), spec, NoFiles())
+    with pytest.raises(EngineError, match=r'compiled for frames \(1, 128, 192, 3\), not'):
+        engine.run(np.zeros(shape, np.uint8))
+    engine.close()
