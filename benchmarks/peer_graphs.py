@@ -96,7 +96,8 @@ def _fixed_input(graph: onnx.GraphProto, size: Size) -> str:
         raise PeerError(msg)
     wanted = (1, 3, *size)
     dims = kind.shape.dim
-    found = [item.dim_value or item.dim_param or '?' for item in dims]
+    # Some exporters write -1 where a dimension is open.
+    found = [item.dim_value if item.dim_value > 0 else item.dim_param or '?' for item in dims]
     if len(dims) != len(wanted) or any(
         isinstance(item, int) and item != expected
         for item, expected in zip(found, wanted, strict=True)

@@ -57,7 +57,9 @@ def frame() -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8)
 
 
-@pytest.mark.parametrize('takes', [(1, 3, *SIZE), ('batch', 3, 'height', 'width')])
+@pytest.mark.parametrize(
+    'takes', [(1, 3, *SIZE), ('batch', 3, 'height', 'width'), (-1, 3, -1, -1)]
+)
 def test_small_logits_are_enlarged_before_they_are_compared(
     takes: tuple, frame: NDArray[np.uint8], tmp_path: Path
 ) -> None:
