@@ -273,9 +273,13 @@ def _as_float(array: NDArray[Any], dtype: str, name: str | None) -> NDArray[Any]
         converted = array.astype(dtype)
     if not np.isfinite(converted).all():
         largest = float(np.abs(array).max())
+        what = f'{name or "A constant"} holds {largest:.3g}'
+        if not np.isfinite(largest):
+            msg = f'{what}: the checkpoint is of a training that diverged. Use an earlier one.'
+            raise EngineError(msg)
         msg = (
-            f'{name or "A constant"} holds {largest:.3g}, beyond what {dtype} can: the graph '
-            f'cannot be written in it. Use `precision: f32`.'
+            f'{what}, beyond what {dtype} can: the graph cannot be written in it. Use '
+            f'`precision: f32`.'
         )
         raise EngineError(msg)
     return converted

@@ -166,6 +166,15 @@ def test_weight_beyond_float16_is_refused_with_its_name() -> None:
         build_graph(checkpoint_of(model), (128, 192), precision='f16')
 
 
+@pytest.mark.parametrize('number', [float('nan'), float('-inf')])
+def test_weight_that_is_no_number_is_refused_with_its_name(number: float) -> None:
+    model = build_model('lite0').eval()
+    with torch.no_grad():
+        model.backbone.conv_head.weight[0] = number
+    with pytest.raises(EngineError, match=r'conv_head.weight holds (nan|inf): the checkpoint is'):
+        build_graph(checkpoint_of(model), (128, 192))
+
+
 def test_network_that_cannot_be_deployed_names_those_that_can() -> None:
     checkpoint = checkpoint_of(build_model('lite0'))
     backbone = dataclasses.replace(checkpoint.config.backbone, name='mobilenetv3_large_100')
