@@ -28,7 +28,7 @@ def write_comparison(graph: GraphBuilder, logits: Value, num_labels: int) -> tup
 
     Returns:
         Ids, and 255 times the probability plus a half, floats (B, H, W). Where a logit is NaN,
-        both are 0.
+        the probability is 0 as a byte, and the id any of them.
     """
     batch, count, height, width = logits.shape
     planes = graph.split(logits, [1] * count, 1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import re
 
 OTHER_PART = 'other'
-"""Nodes without a part: frame to planes, the last upsampling, comparison."""
+"""Nodes without a part: those that an engine adds, and names by itself."""
 _SCOPE = re.compile(r'([a-z_]+(\.\w+)*)/')
 _MOVES = frozenset(
     {
