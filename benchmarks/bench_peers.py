@@ -29,6 +29,7 @@ from hyperseg_core import load_checkpoint
 from hyperseg_core.commands.bench import timed
 from hyperseg_core.commands.hardware import describe_machine
 from hyperseg_core.drive import DriveScene
+from hyperseg_core.errors import HyperSegError
 from hyperseg_core.files.atomic import write_atomically
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import NoFiles
@@ -227,13 +228,26 @@ def ratio(mine: Mapping[str, float] | None, peer: Mapping[str, float] | None) ->
     return f'{minima:.2f} ({medians:.2f})'
 
 
+def positive(word: str) -> int:
+    """Read a count or size.
+
+    Raises:
+        ValueError: If it is not 1 or more.
+    """
+    if int(word) < 1:
+        raise ValueError(word)
+    return int(word)
+
+
 def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', type=Path, help="peers' ONNX files")
     parser.add_argument('--models', nargs='+', default=['default', 'fast'])
-    parser.add_argument('--size', nargs=2, type=int, default=(384, 512), help='of frames [px]')
-    parser.add_argument('--runs', type=int, default=60, help='that count, for each cell')
+    parser.add_argument(
+        '--size', nargs=2, type=positive, default=(384, 512), help='of frames [px]'
+    )
+    parser.add_argument('--runs', type=positive, default=60, help='that count, for each cell')
     parser.add_argument(
         '--patience', type=float, default=60, help='for each row, until others are quiet [s]'
     )
@@ -241,7 +255,10 @@ def main() -> None:
     options = parser.parse_args()
     size = (options.size[0], options.size[1])
     graphs = read_peers(options.folder, size)
-    checkpoints = {Path(name).stem: load_checkpoint(name) for name in options.models}
+    try:
+        checkpoints = {Path(name).stem: load_checkpoint(name) for name in options.models}
+    except (HyperSegError, OSError) as error:
+        parser.error(str(error))
     frame = DriveScene(1, height=size[0], width=size[1]).frame(2.0).image
     rows = {}
     for spec, title in TITLES.items():

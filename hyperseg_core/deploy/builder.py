@@ -235,7 +235,9 @@ class GraphBuilder:
     def gather(self, x: Value, places: NDArray[np.int64], axis: int) -> Value:
         """Take places along an axis, in any order."""
         shape = [*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]]
-        return self.add_node('Gather', [x, self.constant(places)], [shape], axis=axis)[0]
+        # Every engine takes 32 bits here, and the graph of a large network is the smaller for it.
+        index = self.constant(places.astype(np.int32))
+        return self.add_node('Gather', [x, index], [shape], axis=axis)[0]
 
     def reduce(
         self, op_type: str, x: Value, axes: Sequence[int], *, keepdims: bool = True

@@ -49,6 +49,8 @@ class Engine(Protocol):
     def run(self, frames: Bytes) -> tuple[Bytes, Bytes]:
         """Segment frames (B, H, W, 3) uint8 RGB: ids and confidence, (B, H', W') uint8 each.
 
+        From one thread at a time; what it returned stays as it is.
+
         Raises:
             EngineError: If the engine fails; `lost` where it will not run again.
         """

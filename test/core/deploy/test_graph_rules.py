@@ -22,7 +22,7 @@ from hyperseg_core.model.config import preset_names
 # What TensorRT 10's ONNX parser lists as supported, of what a network may be made of here
 # (github.com/onnx/onnx-tensorrt, docs/operators.md).
 TENSORRT_OPERATORS = {
-    'Add', 'Cast', 'Clip', 'Concat', 'Conv', 'Div', 'Equal', 'Exp', 'Expand', 'Gather', 'Greater',
+    'Add', 'Cast', 'Clip', 'Concat', 'Conv', 'Div', 'Exp', 'Expand', 'Gather', 'Greater',
     'Less', 'MatMul', 'Max', 'Mul', 'ReduceMean', 'Relu', 'Reshape', 'Resize', 'Sigmoid', 'Slice',
     'Split', 'Sub', 'Transpose', 'Where',
 }  # fmt: skip
