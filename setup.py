@@ -17,6 +17,8 @@ NAME = 'hyperseg_ros'
 SOURCE = Path(__file__).parent
 # The CUDA engine, published weights, the network itself.
 TORCH = ['timm>=1.0.8', 'torch>=2.7']
+# `hyperseg view`. From 3.8 on, Ubuntu 22.04's.
+VIEW = ['aiohttp>=3.8']
 RTX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MANIFEST = ElementTree.parse(SOURCE / 'package.xml').getroot()
 
@@ -47,6 +49,7 @@ COMMANDS = {
     'labelled_cloud': 'hyperseg_ros.planner.labelled_cloud_node:main',
     'bag_player': 'hyperseg_ros.bags.play:main',
     'bag_label': 'hyperseg_ros.bags.label:main',
+    'view': 'hyperseg_ros.viewer.command:main',
 }
 
 
@@ -80,7 +83,11 @@ setup(
     long_description=(SOURCE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     packages=find_packages(include=['hyperseg_core*', 'hyperseg_ros*']),
-    package_data={'hyperseg_core': ['py.typed'], 'hyperseg_ros': ['py.typed']},
+    package_data={
+        'hyperseg_core': ['py.typed'],
+        'hyperseg_ros': ['py.typed'],
+        'hyperseg_ros.viewer': ['page/*'],
+    },
     data_files=shared_files(),
     python_requires='>=3.10',
     # What the CPU path needs; nothing of PyTorch.
@@ -123,6 +130,7 @@ setup(
         # Builds TensorRT's plans without a GPU, in tests; 0.24 GB.
         'rtx': [f'tensorrt-rtx-cu13-{part}>=1.5; {RTX}' for part in ('libs', 'bindings')],
         'video': ['av>=12'],
+        'view': VIEW,
         'torch': TORCH,
         'train': [
             *TORCH,
@@ -135,9 +143,12 @@ setup(
             'torchvision>=0.20',
         ],
         'dev': [
+            *VIEW,
             'codespell',
             'hypothesis',
             'mypy',
+            # Drives a Chromium that is there already; it brings none.
+            'playwright>=1.40',
             'pytest',
             'pytest-timeout',
             'ruff',

@@ -39,7 +39,8 @@ _EXTRAS = {
     'torch': 'torch', 'timm': 'torch', 'torchvision': 'train', 'pytorch_lightning': 'train',
     'torchmetrics': 'train', 'rclpy': 'ros', 'sensor_msgs': 'ros', 'std_msgs': 'ros',
     'diagnostic_msgs': 'ros', 'rosgraph_msgs': 'ros', 'lifecycle_msgs': 'ros', 'av': 'video',
-    'onnxruntime': 'onnxruntime', 'openvino': 'openvino',
+    'rcl_interfaces': 'ros', 'aiohttp': 'view', 'onnxruntime': 'onnxruntime',
+    'openvino': 'openvino',
 }  # fmt: skip
 """Optional packages, and the extra that installs each."""
 _SIZE = re.compile(r'--([a-z]+-)?size')

@@ -16,6 +16,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         'hyperseg_ros.doctor.command:doctor_command',
         'Say what is installed, chosen, and wrong with a topic.',
     ),
+    'view': (
+        'hyperseg_ros.viewer.command:view_command',
+        'Show the segmenters that run, in a browser.',
+    ),
 }
 BAG_COMMANDS: Mapping[str, tuple[str, str]] = {
     'label': ('hyperseg_ros.bags.label:bag_label_command', 'Label every image of bags.'),

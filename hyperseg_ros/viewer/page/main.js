@@ -1,0 +1,140 @@
+// Copyright 2026 The hyperseg_ros authors
+// SPDX-License-Identifier: Apache-2.0
+// Puts the page together: one connection, one camera that is looked at.
+
+import { Facts } from './charts.js';
+import { ClassList } from './classes.js';
+import { Connection } from './connection.js';
+import { Controls } from './controls.js';
+import { Picture } from './picture.js';
+
+const get = (id) => document.getElementById(id);
+const select = get('stream');
+let state = { segmenters: [], cause: '' };
+let copied = '';
+
+const picture = new Picture(get('canvas'), {
+  onReading: showReading, onWantsConfidence: look, onCopy: copy,
+});
+const classes = new ClassList(get('class-list'), get('all'), get('none'), picture);
+const facts = new Facts({
+  charts: get('charts'), engine: get('engine'), counts: get('counts'), more: get('more'),
+});
+const connection = new Connection(location.hash.slice(1), {
+  onOpen: () => {
+    badge('connected', 'good');
+    look();
+    controls.node = ''; // its parameters are read anew
+  },
+  onClose: (reason) => {
+    badge(reason || 'no connection; trying again', 'bad');
+  },
+  onState: (found) => {
+    state = found;
+    update();
+  },
+  onFrame: async (header, parts) => {
+    if (header.stream !== select.value) return;
+    await picture.show(header, parts);
+    const problems = Object.values(header.problems);
+    if (problems.length) get('reading').textContent = problems.join(' ');
+  },
+});
+const controls = new Controls({
+  badge: get('lifecycle'), transitions: get('transitions'), error: get('transition-error'),
+  form: get('parameters'), fixed: get('fixed'), reread: get('reread'),
+}, connection);
+
+function badge(text, kind) {
+  get('connection').textContent = text;
+  get('connection').className = `badge ${kind}`;
+}
+
+// Say what is looked at; a page that nobody sees looks at nothing.
+function look() {
+  const stream = document.hidden ? '' : select.value;
+  const confidence = Boolean(picture.wantsConfidence);
+  connection?.say({ type: 'look', stream, confidence });
+}
+
+function update() {
+  updateStreams();
+  const id = select.value;
+  const segmenter = state.segmenters.find(({ streams }) => streams.some((item) => item.id === id))
+    ?? state.segmenters.find(({ name }) => name === id);
+  const stream = segmenter?.streams.find((item) => item.id === id);
+  classes.update(stream?.classes ?? []);
+  facts.update(stream, segmenter?.engine);
+  controls.update(segmenter);
+  const cause = state.cause || stream?.cause || segmenter?.cause || '';
+  if (get('cause').textContent !== cause) get('cause').textContent = cause;
+  get('cause').hidden = !cause;
+}
+
+// A segmenter that is not configured has no cameras, but can be chosen, to configure it.
+function updateStreams() {
+  const wanted = state.segmenters.flatMap(({ name, streams }) => (streams.length
+    ? streams.map((item) => [item.id, `${name}: ${item.name} (${item.topic || 'no topic yet'})`])
+    : [[name, `${name}: no camera`]]));
+  const known = JSON.stringify([...select.options].map(({ value, text }) => [value, text]));
+  if (JSON.stringify(wanted) === known) return;
+  const before = select.value;
+  select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value)));
+  if (wanted.some(([value]) => value === before)) select.value = before;
+  if (select.value !== before) change();
+}
+
+function change() {
+  picture.clear();
+  facts.clear();
+  look();
+}
+
+function described({ x, y, id, confidence, stamp }) {
+  const sure = confidence === null ? '' : `, confidence ${(100 * confidence).toFixed(0)} %`;
+  return `x ${x}, y ${y}: ${classes.nameOf(id)}${sure}, stamp ${stamp}`;
+}
+
+function showReading(reading) {
+  if (!reading) copied = '';
+  get('reading').textContent = reading
+    ? described(reading) + (copied ? ` - copied: ${copied}` : '')
+    : 'Point at the picture, or focus it and use the arrow keys.';
+}
+
+async function copy(reading) {
+  const text = described(reading);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    copyOld(text); // browsers have no clipboard for pages of another machine without TLS
+  }
+  copied = `x ${reading.x}, y ${reading.y}`;
+  showReading(reading);
+}
+
+function copyOld(text) {
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+  get('canvas').focus();
+}
+
+select.addEventListener('change', () => {
+  change();
+  update();
+});
+document.addEventListener('visibilitychange', look);
+for (const radio of document.querySelectorAll('input[name=mode]')) {
+  radio.addEventListener('change', () => {
+    picture.mode = radio.value;
+    picture.draw();
+  });
+}
+get('opacity').addEventListener('input', ({ target }) => {
+  picture.opacity = Number(target.value);
+  picture.draw();
+});

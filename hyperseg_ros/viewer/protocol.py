@@ -1,0 +1,179 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What page and server say to each other: formats, bounds, and what is malformed.
+
+The page sends texts of JSON, the server texts of JSON and frames. Everything that the server
+sends has a `number`, and nothing follows before the page has acknowledged it. A frame is
+
+    4 bytes, big endian: length of the header | header, JSON | JPEG | ids, PNG | confidence, PNG
+
+whose header gives the length of each picture, 0 where there is none.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+import json
+import struct
+from typing import Any
+
+from hyperseg_core.errors import InputError
+
+MAX_REQUEST_BYTES = 8192
+"""Of one message of the page; a list of classes is the longest."""
+PARTS = ('picture', 'ids', 'confidence')
+"""Pictures of a frame, in their order."""
+TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
+_MAX_NAME = 256
+_MAX_ITEMS = 256
+_MAX_REASON_BYTES = 123
+"""Of what may be said when a WebSocket is closed, by RFC 6455."""
+ParameterValue = bool | int | float | str | list[str] | list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The page's first message."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A message has been worked on."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the page shows."""
+
+    stream: str
+    """Topic of a mask, or '' for none."""
+    has_confidence: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListParameters:
+    """What parameters has a node?"""
+
+    request: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetParameter:
+    """Change a parameter of a node."""
+
+    request: int
+    node: str
+    name: str
+    value: ParameterValue
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeState:
+    """Bring a node into another state."""
+
+    request: int
+    node: str
+    transition: str
+
+
+Request = Hello | Acknowledge | Look | ListParameters | SetParameter | ChangeState
+
+
+def parse_request(text: str) -> Request:
+    """Read a message of the page.
+
+    Raises:
+        InputError: If it is no message that the page sends.
+    """
+    if len(text) > MAX_REQUEST_BYTES:
+        msg = f'Message has {len(text)} characters, at most {MAX_REQUEST_BYTES} are taken.'
+        raise InputError(msg)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        msg = 'Message is no JSON.'
+        raise InputError(msg) from err
+    if not isinstance(data, dict) or data.get('type') not in _FIELDS:
+        kind = data.get('type') if isinstance(data, dict) else data
+        msg = f'Message type {kind!r:.40} is unknown, expected {", ".join(_FIELDS)}.'
+        raise InputError(msg)
+    make, fields = _FIELDS[data['type']]
+    if data.keys() - {'type'} != fields.keys():
+        msg = f'Message {data["type"]!r} has not exactly {", ".join(fields)}.'
+        raise InputError(msg)
+    for name, is_right in fields.items():
+        if not is_right(data[name]):
+            msg = f'{name} of message {data["type"]!r} is {data[name]!r:.40}, which does not fit.'
+            raise InputError(msg)
+    return make(*(data[name] for name in fields))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_NAME
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, list):
+        kinds = {type(item) for item in value}
+        return len(value) <= _MAX_ITEMS and (not kinds or kinds in ({str}, {int}))
+    # JSON of Python knows NaN and Infinity, which no page sends.
+    is_plain = isinstance(value, bool | str) or (type(value) is int and abs(value) < 2**63)
+    return is_plain or (isinstance(value, float) and value - value == 0)
+
+
+def _is_transition(value: Any) -> bool:
+    return value in TRANSITIONS
+
+
+_ASKED = {'request': _is_number, 'node': _is_name}
+_FIELDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
+    'hello': (Hello, {'token': _is_name}),
+    'acknowledge': (Acknowledge, {'number': _is_number}),
+    'look': (Look, {'stream': _is_name, 'confidence': _is_flag}),
+    'parameters': (ListParameters, _ASKED),
+    'set': (SetParameter, {**_ASKED, 'name': _is_name, 'value': _is_value}),
+    'transition': (ChangeState, {**_ASKED, 'transition': _is_transition}),
+}
+
+
+def pack_frame(header: Mapping[str, Any], parts: Sequence[bytes]) -> bytes:
+    """Return a frame's message.
+
+    Args:
+        header: What belongs to the pictures; their lengths are added.
+        parts: The pictures, in the order of `PARTS`, b'' for those that are not there.
+    """
+    lengths = dict(zip(PARTS, map(len, parts), strict=True))
+    text = json.dumps({'type': 'frame', **header, 'lengths': lengths}).encode()
+    return b''.join((struct.pack('>I', len(text)), text, *parts))
+
+
+def unpack_frame(message: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return header and pictures of a frame's message, as the page reads it."""
+    (length,) = struct.unpack_from('>I', message)
+    begin = 4 + length
+    header = json.loads(message[4:begin])
+    parts = {}
+    for name in PARTS:
+        end = begin + header['lengths'][name]
+        parts[name] = message[begin:end]
+        begin = end
+    return header, parts
+
+
+def close_reason(text: str) -> bytes:
+    """Return a reason as short as a WebSocket's close takes it."""
+    return text.encode()[:_MAX_REASON_BYTES].decode(errors='ignore').encode()
