@@ -98,23 +98,24 @@ def parse_request(text: str) -> Request:
     except (ValueError, RecursionError) as err:
         msg = 'Message is no JSON.'
         raise InputError(msg) from err
-    if not isinstance(data, dict) or data.get('type') not in _FIELDS:
-        kind = data.get('type') if isinstance(data, dict) else data
+    kind = data.get('type') if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in _FIELDS:
         msg = f'Message type {kind!r:.40} is unknown, expected {", ".join(_FIELDS)}.'
         raise InputError(msg)
-    make, fields = _FIELDS[data['type']]
+    make, fields = _FIELDS[kind]
     if data.keys() - {'type'} != fields.keys():
-        msg = f'Message {data["type"]!r} has not exactly {", ".join(fields)}.'
+        msg = f'Message {kind!r} has not exactly {", ".join(fields)}.'
         raise InputError(msg)
     for name, is_right in fields.items():
         if not is_right(data[name]):
-            msg = f'{name} of message {data["type"]!r} is {data[name]!r:.40}, which does not fit.'
+            msg = f'{name} of message {kind!r} is {data[name]!r:.40}, which does not fit.'
             raise InputError(msg)
     return make(*(data[name] for name in fields))
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_NAME
+    # Nothing that ROS's strings cannot hold: no NUL, no half of a surrogate pair.
+    return isinstance(value, str) and len(value) <= _MAX_NAME and value.isprintable()
 
 
 def _is_number(value: Any) -> bool:
@@ -127,11 +128,16 @@ def _is_flag(value: Any) -> bool:
 
 def _is_value(value: Any) -> bool:
     if isinstance(value, list):
-        kinds = {type(item) for item in value}
-        return len(value) <= _MAX_ITEMS and (not kinds or kinds in ({str}, {int}))
+        is_of_one_kind = len({type(item) for item in value}) <= 1
+        is_of_items = all(_is_name(item) or _is_integer(item) for item in value)
+        return len(value) <= _MAX_ITEMS and is_of_one_kind and is_of_items
     # JSON of Python knows NaN and Infinity, which no page sends.
-    is_plain = isinstance(value, bool | str) or (type(value) is int and abs(value) < 2**63)
-    return is_plain or (isinstance(value, float) and value - value == 0)
+    is_finite = isinstance(value, float) and value - value == 0
+    return is_finite or _is_flag(value) or _is_name(value) or _is_integer(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63
 
 
 def _is_transition(value: Any) -> bool:

@@ -90,8 +90,9 @@ export class Facts {
     }
     const name = report?.engine || engine?.message || 'unknown';
     const problem = engine && engine.level !== 'ok' ? ` - ${engine.message}` : '';
-    this.engine.textContent =
-      `Engine: ${name}${report?.precision ? `, precision ${report.precision}` : ''}${problem}`;
+    const { precision } = report ?? {};
+    const more = precision && !name.includes(precision) ? `, ${precision}` : '';
+    this.engine.textContent = `Engine: ${name}${more}${problem}`;
     this.updateCounts(report);
   }
 
