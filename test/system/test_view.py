@@ -2,17 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg view` in a real browser: the page, the node, a rendered street, all on DDS."""
 
-import asyncio
 from collections.abc import Iterator
 import contextlib
-import json
 from pathlib import Path
 import re
 import shutil
-import socket
 import sys
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,16 +17,15 @@ pytest.importorskip('rclpy')
 pytest.importorskip('aiohttp')
 sync_api = pytest.importorskip('playwright.sync_api', reason='Playwright is not installed')
 
-from aiohttp import ClientSession
-from aiohttp import WSMsgType
 from node_client import Client
 from node_client import node_process
 from node_client import process
 from rcl_interfaces.srv import GetParameters
+from view_scene import free_port
+from view_scene import server_process
+from view_scene import whole_scene
 
 from hyperseg_core.labels import load_labels
-from hyperseg_ros.process.transport import transport_environment
-from hyperseg_ros.viewer.protocol import unpack_frame
 
 BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
@@ -39,7 +34,6 @@ needs_browser = pytest.mark.skipif(
     BROWSER is None, reason='Chromium is not installed: apt install chromium'
 )
 WAIT_MS = 60_000
-LOOK = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False}
 # Of the canvas: a digest of its pixels, and its colours.
 PIXELS = """
 () => {
@@ -62,44 +56,10 @@ PIXELS = """
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
-
-
-@contextlib.contextmanager
-def camera_process(log: Path) -> Iterator[Any]:
-    options = ['rate:=10.0', 'height:=240', 'width:=320', 'frames:=40']
-    words = [word for option in options for word in ('-p', option)]
-    command = [sys.executable, '-m', 'hyperseg_ros.cameras.rendered_street', '--ros-args', *words]
-    with process(command, log, transport_environment()) as child:
-        yield child
-
-
-@contextlib.contextmanager
-def server_process(log: Path, port: int, *options: str) -> Iterator[Any]:
-    command = [sys.executable, '-m', 'hyperseg_ros', 'view', '--port', str(port), *options]
-    with process(command, log, None) as child:
-        end_s = time.monotonic() + 60
-        while 'http://' not in log.read_text():
-            assert child.poll() is None, log.read_text()
-            assert time.monotonic() < end_s, log.read_text()
-            time.sleep(0.05)
-        yield child
-
-
 @pytest.fixture(scope='module')
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Camera, node and server, for all tests of the page."""
-    folder, port = tmp_path_factory.mktemp('view'), free_port()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(camera_process(folder / 'camera.log'))
-        stack.enter_context(node_process(Path('fast'), folder / 'node.log'))
-        server = stack.enter_context(server_process(folder / 'server.log', port))
-        yield SimpleNamespace(
-            folder=folder, port=port, url=f'http://127.0.0.1:{port}', server=server
-        )
+    with whole_scene(tmp_path_factory.mktemp('view')) as found:
+        yield found
 
 
 @pytest.fixture(scope='module')
@@ -163,13 +123,14 @@ def test_canvas_shows_the_mask_in_its_classes_colours(scene: Any, page: Any) -> 
     labels = load_labels('camvid')
     wait_for_text(page, '#class-list', 'bicyclist')
     page.check('input[value=mask]')
+    road = labels.classes[labels.names.index('road')].colour
+    # At first the node builds its engine, and there is no mask.
+    wait_for(lambda: list(road) in page.evaluate(PIXELS)['colours'])
     colours = {tuple(colour) for colour in page.evaluate(PIXELS)['colours']}
     known = {item.colour for item in labels.classes}
     assert len(colours & known) >= 4
     assert colours <= known | {(0, 0, 0)}
     wait_for_change(page)
-    road = labels.classes[labels.names.index('road')].colour
-    assert road in colours
     page.get_by_label('road', exact=True).uncheck()
     wait_for(lambda: list(road) not in page.evaluate(PIXELS)['colours'])
     page.click('#none')
@@ -268,79 +229,6 @@ def test_page_comes_back_when_the_server_does(
         wait_for_text(page, '#parameters', 'confidence_threshold')
 
 
-async def enter(session: ClientSession, scene: Any) -> Any:
-    opened = await session.ws_connect(
-        f'{scene.url}/ws', headers={'Origin': scene.url}, max_msg_size=0
-    )
-    await opened.send_json({'type': 'hello', 'token': ''})
-    await opened.send_json(LOOK)
-    return opened
-
-
-async def take_frames(opened: Any, count: int) -> list[float]:
-    """Acknowledge messages until there were `count` frames; returns their ages [s]."""
-    ages_s: list[float] = []
-    while len(ages_s) < count:
-        message = await asyncio.wait_for(opened.receive(), 60)
-        if message.type == WSMsgType.TEXT:
-            number = json.loads(message.data)['number']
-        else:
-            assert message.type == WSMsgType.BINARY, message
-            header, _ = unpack_frame(message.data)
-            number = header['number']
-            seconds, nanoseconds = header['stamp']
-            ages_s.append(time.time() - seconds - nanoseconds / 1e9)
-        await opened.send_json({'type': 'acknowledge', 'number': number})
-    return ages_s
-
-
-def resident_kib(pid: int) -> int:
-    text = Path(f'/proc/{pid}/status').read_text()
-    return int(re.search(r'VmRSS:\s+(\d+)', text)[1])
-
-
-def test_client_that_stalls_neither_delays_the_other_nor_grows_the_server(scene: Any) -> None:
-    async def run() -> tuple[list[float], int, int]:
-        async with ClientSession() as session:
-            stalled, alive = await enter(session, scene), await enter(session, scene)
-            await take_frames(alive, 20)
-            before_kib = resident_kib(scene.server.pid)
-            ages_s = await take_frames(alive, 150)
-            grown_kib = resident_kib(scene.server.pid) - before_kib
-            num_messages = 0
-            with contextlib.suppress(asyncio.TimeoutError):
-                while True:
-                    await asyncio.wait_for(stalled.receive(), 0.5)
-                    num_messages += 1
-            return ages_s, grown_kib, num_messages
-
-    ages_s, grown_kib, num_messages = asyncio.run(run())
-    assert num_messages == 1
-    assert grown_kib < 20_000
-    assert max(ages_s[-50:]) < 2.0
-
-
-def test_nothing_is_subscribed_unless_somebody_looks(scene: Any, client: Client) -> None:
-    def listeners(topic: str) -> list[str]:
-        return [item.node_name for item in client.node.get_subscriptions_info_by_topic(topic)]
-
-    def is_listening() -> bool:
-        return any('hyperseg_view' in listeners(t) for t in ('/segmenter/mask', '/diagnostics'))
-
-    async def look() -> None:
-        async with ClientSession() as session:
-            opened = await enter(session, scene)
-            await take_frames(opened, 2)
-            assert client.wait(lambda: 'hyperseg_view' in listeners('/segmenter/mask'))
-            assert 'hyperseg_view' in listeners('/image')
-            assert 'hyperseg_view' not in listeners('/segmenter/confidence')
-            await opened.close()
-
-    assert client.wait(lambda: not is_listening())
-    asyncio.run(look())
-    assert client.wait(lambda: not is_listening() and 'hyperseg_view' not in listeners('/image'))
-
-
 @needs_browser
 def test_names_come_from_label_info_and_silence_is_told(
     vision_msgs: None, small_checkpoint: Path, page: Any, tmp_path: Path
@@ -371,21 +259,3 @@ def test_names_come_from_label_info_and_silence_is_told(
         camera.enter_context(process(command, tmp_path / 'camera2.log', None))
         sync_api.expect(page.locator('#cause')).to_be_hidden(timeout=WAIT_MS)
         wait_for_change(page)
-
-
-def test_other_machines_need_the_token_that_is_printed(tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / 'server.log'
-    with server_process(log, port, '--host', '0.0.0.0'):
-        token = re.search(r'http://0\.0\.0\.0:\d+/#(\S+)', log.read_text())[1]
-
-        async def try_token(given: str) -> Any:
-            url = f'http://127.0.0.1:{port}'
-            async with (
-                ClientSession() as session,
-                session.ws_connect(f'{url}/ws', headers={'Origin': url}) as opened,
-            ):
-                await opened.send_json({'type': 'hello', 'token': given})
-                return (await opened.receive()).type
-
-        assert asyncio.run(try_token(token)) == WSMsgType.TEXT
-        assert asyncio.run(try_token('')) == WSMsgType.CLOSE

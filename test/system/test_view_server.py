@@ -1,0 +1,125 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg view` as its clients see it, without a browser: on DDS, with the node."""
+
+import asyncio
+from collections.abc import Iterator
+import contextlib
+import json
+from pathlib import Path
+import re
+import time
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('aiohttp')
+
+from aiohttp import ClientSession
+from aiohttp import WSMsgType
+from node_client import Client
+from view_scene import free_port
+from view_scene import server_process
+from view_scene import whole_scene
+
+from hyperseg_ros.viewer.protocol import unpack_frame
+
+LOOK = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False}
+
+
+@pytest.fixture(scope='module')
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with whole_scene(tmp_path_factory.mktemp('view')) as found:
+        yield found
+
+
+async def enter(session: ClientSession, scene: Any) -> Any:
+    opened = await session.ws_connect(
+        f'{scene.url}/ws', headers={'Origin': scene.url}, max_msg_size=0
+    )
+    await opened.send_json({'type': 'hello', 'token': ''})
+    await opened.send_json(LOOK)
+    return opened
+
+
+async def take_frames(opened: Any, count: int) -> list[float]:
+    """Acknowledge messages until there were `count` frames; returns their ages [s]."""
+    ages_s: list[float] = []
+    while len(ages_s) < count:
+        message = await asyncio.wait_for(opened.receive(), 60)
+        if message.type == WSMsgType.TEXT:
+            number = json.loads(message.data)['number']
+        else:
+            assert message.type == WSMsgType.BINARY, message
+            header, _ = unpack_frame(message.data)
+            number = header['number']
+            seconds, nanoseconds = header['stamp']
+            ages_s.append(time.time() - seconds - nanoseconds / 1e9)
+        await opened.send_json({'type': 'acknowledge', 'number': number})
+    return ages_s
+
+
+def resident_kib(pid: int) -> int:
+    text = Path(f'/proc/{pid}/status').read_text()
+    return int(re.search(r'VmRSS:\s+(\d+)', text)[1])
+
+
+def test_client_that_stalls_neither_delays_the_other_nor_grows_the_server(scene: Any) -> None:
+    async def run() -> tuple[list[float], int, int]:
+        async with ClientSession() as session:
+            stalled, alive = await enter(session, scene), await enter(session, scene)
+            await take_frames(alive, 20)
+            before_kib = resident_kib(scene.server.pid)
+            ages_s = await take_frames(alive, 150)
+            grown_kib = resident_kib(scene.server.pid) - before_kib
+            num_messages = 0
+            with contextlib.suppress(asyncio.TimeoutError):
+                while True:
+                    await asyncio.wait_for(stalled.receive(), 0.5)
+                    num_messages += 1
+            return ages_s, grown_kib, num_messages
+
+    ages_s, grown_kib, num_messages = asyncio.run(run())
+    assert num_messages == 1
+    assert grown_kib < 20_000
+    assert max(ages_s[-50:]) < 2.0
+
+
+def test_nothing_is_subscribed_unless_somebody_looks(scene: Any, client: Client) -> None:
+    def listeners(topic: str) -> list[str]:
+        return [item.node_name for item in client.node.get_subscriptions_info_by_topic(topic)]
+
+    def is_listening() -> bool:
+        return any('hyperseg_view' in listeners(t) for t in ('/segmenter/mask', '/diagnostics'))
+
+    async def look() -> None:
+        async with ClientSession() as session:
+            opened = await enter(session, scene)
+            await take_frames(opened, 2)
+            assert client.wait(lambda: 'hyperseg_view' in listeners('/segmenter/mask'))
+            assert 'hyperseg_view' in listeners('/image')
+            assert 'hyperseg_view' not in listeners('/segmenter/confidence')
+            await opened.close()
+
+    assert client.wait(lambda: not is_listening())
+    asyncio.run(look())
+    assert client.wait(lambda: not is_listening() and 'hyperseg_view' not in listeners('/image'))
+
+
+def test_other_machines_need_the_token_that_is_printed(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / 'server.log'
+    with server_process(log, port, '--host', '0.0.0.0'):
+        token = re.search(r'http://0\.0\.0\.0:\d+/#(\S+)', log.read_text())[1]
+
+        async def try_token(given: str) -> Any:
+            url = f'http://127.0.0.1:{port}'
+            async with (
+                ClientSession() as session,
+                session.ws_connect(f'{url}/ws', headers={'Origin': url}) as opened,
+            ):
+                await opened.send_json({'type': 'hello', 'token': given})
+                return (await opened.receive()).type
+
+        assert asyncio.run(try_token(token)) == WSMsgType.TEXT
+        assert asyncio.run(try_token('')) == WSMsgType.CLOSE
