@@ -32,7 +32,7 @@ class RosThread:
         keep_message_memory()
         if not rclpy.ok():
             rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self.node: Node = rclpy.create_node(node_name)
+        self.node: Node = rclpy.create_node(node_name, start_parameter_services=False)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._is_stopping = False
