@@ -16,6 +16,7 @@ def _apt(name: str) -> str:
 ROS_NEEDS = (
     Need('rclpy', 'node, bag play, demo', "apt, or pip install 'hyperseg_ros[ros]'"),
     Need('launch_ros', 'launch files', _apt('launch-ros')),
+    Need('aiohttp', '`hyperseg view`', "pip install 'hyperseg_ros[view]'"),
     Need('nav_msgs', '`ground`: scan, grid, free space', _apt('nav-msgs')),
     Need('tf2_ros', 'planners without `camera_pose`', _apt('tf2-ros-py')),
     Need('vision_msgs', '~/label_info', _apt('vision-msgs')),

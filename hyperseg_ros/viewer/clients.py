@@ -20,7 +20,6 @@ from hyperseg_ros.viewer.frames import SharedFrame
 
 STALLED_S = 10.0
 """Without an acknowledgement for so long, nobody is taken to look."""
-MAX_ANSWERS = 16
 Send = Callable[[bytes | str], Awaitable[None]]
 
 
@@ -43,6 +42,11 @@ class Client:
         self.num_sent = 0
 
     @property
+    def num_answers(self) -> int:
+        """How many answers wait to be sent."""
+        return len(self._answers)
+
+    @property
     def is_stalled(self) -> bool:
         """Whether it has not acknowledged for so long that nothing is done for it."""
         return self._unacknowledged is not None and time.monotonic() - self._sent_s > STALLED_S
@@ -58,14 +62,7 @@ class Client:
         self._wake.set()
 
     def answer(self, answer: Mapping[str, Any]) -> None:
-        """Send an answer to a request.
-
-        Raises:
-            InputError: If the page asks and asks, and reads no answer.
-        """
-        if len(self._answers) >= MAX_ANSWERS:
-            msg = f'{MAX_ANSWERS} answers wait to be read; ask less.'
-            raise InputError(msg)
+        """Send an answer to a request."""
         self._answers.append(dict(answer))
         self._wake.set()
 

@@ -3,11 +3,9 @@
 """`hyperseg view`: serve a page that shows what the segmenters in the graph do."""
 
 import asyncio
-import contextlib
-import signal
+import re
 import sys
 from typing import Annotated
-from typing import Any
 
 from cyclopts import Parameter
 
@@ -17,7 +15,8 @@ from hyperseg_ros.viewer.access import is_loopback
 from hyperseg_ros.viewer.access import new_token
 
 DEFAULT_PORT = 8765
-_MIN_TOKEN = 8
+_TOKEN = re.compile(r'[A-Za-z0-9_.~-]{8,256}')
+"""What stays as it is behind the `#` of an address."""
 
 
 def view_command(
@@ -46,12 +45,14 @@ def view_command(
         raise InputError(msg)
     _check(port, token, max_rate)
     wanted = token if token is not None or is_loopback(host) else new_token()
-    from hyperseg_ros.viewer.ros_thread import RosThread  # needs rclpy
+    # They need rclpy and aiohttp.
+    from hyperseg_ros.viewer.ros_thread import RosThread
+    from hyperseg_ros.viewer.serving import serve
 
     ros = RosThread('hyperseg_view')
     status = 1
     try:
-        status = asyncio.run(_serve(ros, host, port, wanted or '', max_rate))
+        status = asyncio.run(serve(ros, host, port, wanted or '', max_rate))
     finally:
         ros.stop(status)
     return status
@@ -61,52 +62,15 @@ def _check(port: int, token: str | None, max_rate_hz: float) -> None:
     if not 0 <= port <= 65535:
         msg = f'--port is {port}, expected 0 to 65535.'
         raise ConfigError(msg)
-    if token is not None and not _MIN_TOKEN <= len(token) <= 256:
+    if token is not None and not _TOKEN.fullmatch(token):
         msg = (
-            f'--token has {len(token)} characters, expected {_MIN_TOKEN} to 256; leave it out to '
-            f'have one made.'
+            f'--token has {len(token)} characters, expected 8 to 256 letters, digits, `-` or `_`; '
+            f'leave it out where one is needed, to have one made.'
         )
         raise ConfigError(msg)
     if not 0.1 <= max_rate_hz <= 120:
         msg = f'--max-rate is {max_rate_hz:g}, expected 0.1 to 120 Hz.'
         raise ConfigError(msg)
-
-
-async def _serve(ros: Any, host: str, port: int, token: str, max_rate_hz: float) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status."""
-    from aiohttp import web
-
-    from hyperseg_ros.viewer.hub import Hub
-    from hyperseg_ros.viewer.server import Server
-
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    hub = Hub(ros, max_rate_hz)
-    runner = web.AppRunner(
-        Server(hub, host, token).application(), access_log=None, shutdown_timeout=1.0
-    )
-    await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except OSError as err:
-        await runner.cleanup()
-        msg = f'Cannot listen on {host} port {port}: {err.strerror}; give another --port.'
-        raise InputError(msg) from err
-    bound = runner.addresses[0][1]
-    shown = f'[{host}]' if ':' in host else host
-    # After `#`, a browser keeps it to itself: in no request, no log, no referrer.
-    print(f'http://{shown}:{bound}/' + (f'#{token}' if token else ''), flush=True)  # noqa: T201
-    watching = asyncio.create_task(hub.run())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({watching, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    has_failed = watching.done()
-    watching.cancel()
-    await runner.cleanup()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching  # raises what ended it
-    return 1 if has_failed else 0
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from hyperseg_ros.viewer.watch import Watch
 
 _PERIOD_S = 1.0
 _MAX_PENDING = 8
-"""Requests to nodes that a page may have at work."""
+"""Requests to nodes that a page may have at work, with the answers that it has not read."""
 
 
 class Hub:
@@ -155,8 +155,8 @@ class Hub:
             self._wake.set()
         elif isinstance(request, ListParameters | SetParameter | ChangeState):
             tasks = self._clients[client]
-            if len(tasks) >= _MAX_PENDING:
-                msg = f'{len(tasks)} requests are at work already; ask less.'
+            if len(tasks) + client.num_answers >= _MAX_PENDING:
+                msg = f'{_MAX_PENDING} requests wait to be answered or read; ask less.'
                 raise InputError(msg)
             task = asyncio.create_task(self._answer(client, request))
             tasks.add(task)

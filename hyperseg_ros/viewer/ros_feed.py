@@ -98,8 +98,11 @@ class StreamFeed:
             self._subscribe('picture', kind, topic)
 
     def _transport_on(self, topic: str) -> str:
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        listeners = self._node.get_subscriptions_info_by_topic(topic)
+        try:
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            listeners = self._node.get_subscriptions_info_by_topic(topic)
+        except ValueError:  # diagnostics named it, and no topic can be called so
+            return ''
         types = [info.topic_type for info in (*publishers, *listeners)]
         return next((TRANSPORTS[name] for name in types if name in TRANSPORTS), '')
 

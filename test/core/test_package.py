@@ -71,8 +71,10 @@ def test_wheel_brings_what_ros2_run_starts(tmp_path: Path) -> None:
     folders = {path.parent for path in prefix.rglob('lib/hyperseg_ros/segmenter')}
     assert len(folders) == 1
     commands = {path.name: path for path in folders.pop().iterdir()}
-    assert {'segmenter', 'hyperseg', 'bag_player', 'bag_label'} <= set(commands)
+    assert {'segmenter', 'hyperseg', 'bag_player', 'bag_label', 'view'} <= set(commands)
     (site,) = {path.parent for path in prefix.rglob('hyperseg_core') if path.is_dir()}
+    page = {path.name for path in (site / 'hyperseg_ros/viewer/page').iterdir()}
+    assert {'index.html', 'main.js', 'style.css'} <= page
     variables = {
         **os.environ,
         'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',

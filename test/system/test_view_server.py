@@ -8,6 +8,9 @@ import contextlib
 import json
 from pathlib import Path
 import re
+import socket
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -19,6 +22,7 @@ pytest.importorskip('aiohttp')
 from aiohttp import ClientSession
 from aiohttp import WSMsgType
 from node_client import Client
+from node_client import environment
 from view_scene import free_port
 from view_scene import server_process
 from view_scene import whole_scene
@@ -110,7 +114,7 @@ def test_nothing_is_subscribed_unless_somebody_looks(scene: Any, client: Client)
 def test_other_machines_need_the_token_that_is_printed(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / 'server.log'
     with server_process(log, port, '--host', '0.0.0.0'):
-        token = re.search(r'http://0\.0\.0\.0:\d+/#(\S+)', log.read_text())[1]
+        token = re.search(r'http://[^:]+:\d+/#(\S+)', log.read_text())[1]
 
         async def try_token(given: str) -> Any:
             url = f'http://127.0.0.1:{port}'
@@ -123,3 +127,16 @@ def test_other_machines_need_the_token_that_is_printed(tmp_path: Path) -> None:
 
         assert asyncio.run(try_token(token)) == WSMsgType.TEXT
         assert asyncio.run(try_token('')) == WSMsgType.CLOSE
+
+
+def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, '-m', 'hyperseg_ros', 'view', '--port', str(port)],
+            env=environment(), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert f'Cannot listen on 127.0.0.1 port {port}' in done.stderr
