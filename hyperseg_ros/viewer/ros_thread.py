@@ -12,12 +12,16 @@ from typing import TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from hyperseg_core.process_memory import keep_message_memory
 from hyperseg_ros.process.leaving import leave_graph
+
+try:  # half the time per message, which is the robot's
+    from rclpy.experimental import EventsExecutor as Executor
+except ImportError:  # before Kilted
+    from rclpy.executors import SingleThreadedExecutor as Executor
 
 Result = TypeVar('Result')
 _PAUSE_S = 0.005
@@ -33,7 +37,7 @@ class RosThread:
         if not rclpy.ok():
             rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node: Node = rclpy.create_node(node_name, start_parameter_services=False)
-        self._executor = SingleThreadedExecutor()
+        self._executor = Executor()
         self._executor.add_node(self.node)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._spin, name='ros', daemon=True)
