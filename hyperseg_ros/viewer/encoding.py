@@ -49,7 +49,7 @@ def encode_values(values: NDArray[np.uint8], max_width: int) -> bytes:
     rows[0, 1:] = values[0]
     np.subtract(values[1:], values[:-1], out=rows[1:, 1:])  # modulo 256, as PNG has it
     packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    data = packer.compress(rows) + packer.flush()
+    data = packer.compress(rows.data) + packer.flush()
     head = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
     chunks = ((b'IHDR', head), (b'IDAT', data), (b'IEND', b''))
     return _PNG_SIGNATURE + b''.join(_png_chunk(kind, content) for kind, content in chunks)

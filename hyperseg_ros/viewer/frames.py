@@ -84,5 +84,5 @@ def _picture(message: Any) -> tuple[bytes, list[int]]:
 
 def _ids(message: Any) -> tuple[bytes, list[int]]:
     ids = read_ids(message)
-    values = ids if ids.dtype == np.uint8 else np.minimum(ids, 255).astype(np.uint8)
+    values = np.clip(ids, 0, 255).astype(np.uint8) if ids.dtype != np.uint8 else ids.view(np.uint8)
     return encode_values(values, MAX_WIDTH), list(values.shape)
