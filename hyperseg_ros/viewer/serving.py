@@ -43,7 +43,9 @@ async def serve(ros: RosThread, host: str, port: int, token: str, max_rate_hz: f
         await site.start()
     except OSError as err:
         await runner.cleanup()
-        msg = f'Cannot listen on {host} port {port}: {err.strerror}; give another --port.'
+        msg = (
+            f'Cannot listen on {host} port {port}: {err.strerror}; give another --port or --host.'
+        )
         raise InputError(msg) from err
     bound = runner.addresses[0][1]
     name = socket.gethostname() if host in _EVERYWHERE else host

@@ -3,6 +3,7 @@
 """`hyperseg view` as its clients see it, without a browser: on DDS, with the node."""
 
 import asyncio
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import json
@@ -23,6 +24,7 @@ from aiohttp import ClientSession
 from aiohttp import WSMsgType
 from node_client import Client
 from node_client import environment
+from node_client import node_process
 from view_scene import free_port
 from view_scene import server_process
 from view_scene import whole_scene
@@ -127,6 +129,78 @@ def test_other_machines_need_the_token_that_is_printed(tmp_path: Path) -> None:
 
         assert asyncio.run(try_token(token)) == WSMsgType.TEXT
         assert asyncio.run(try_token('')) == WSMsgType.CLOSE
+
+
+class Page:
+    """A page without a browser: acknowledges everything, and keeps the last state."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        self.state: dict[str, Any] = {}
+        self._answers: dict[int, Any] = {}
+
+    async def ask(self, **message: Any) -> dict[str, Any]:
+        number = len(self._answers) + 1
+        await self._opened.send_json({**message, 'request': number})
+        await self.wait(lambda: number in self._answers)
+        return self._answers[number]
+
+    async def wait(self, condition: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end_s, self.state
+            message = await asyncio.wait_for(self._opened.receive(), 60)
+            if message.type == WSMsgType.TEXT:
+                found = json.loads(message.data)
+                if found['type'] == 'state':
+                    self.state = found
+                else:
+                    self._answers[found['request']] = found
+            else:
+                found, _ = unpack_frame(message.data)
+            await self._opened.send_json({'type': 'acknowledge', 'number': found['number']})
+
+    def segmenter(self, name: str) -> dict[str, Any]:
+        return next((item for item in self.state['segmenters'] if item['name'] == name), {})
+
+
+def test_node_that_is_not_configured_is_found_and_brought_up(tmp_path: Path) -> None:
+    port, waits = free_port(), ['-p', 'autostart:=false', '-r']
+
+    async def run() -> None:
+        url = f'http://127.0.0.1:{port}'
+        async with (
+            ClientSession() as session,
+            session.ws_connect(f'{url}/ws', headers={'Origin': url}, max_msg_size=0) as opened,
+        ):
+            await opened.send_json({'type': 'hello', 'token': ''})
+            page = Page(opened)
+            await page.wait(lambda: bool(page.state))
+            for name in ('/good', '/bad'):
+                await page.wait(lambda: page.segmenter(name).get('lifecycle') == 'unconfigured')
+                assert 'configure' in page.segmenter(name)['transitions']
+                assert 'is not configured' in page.segmenter(name)['cause']
+            change = {'type': 'transition', 'node': '/bad', 'transition': 'configure'}
+            assert 'did not configure' in (await page.ask(**change))['error']
+            await page.wait(lambda: 'nowhere' in page.segmenter('/bad')['cause'])
+            change = {'type': 'transition', 'node': '/good', 'transition': 'activate'}
+            assert 'it can: configure' in (await page.ask(**change))['error']
+            for transition in ('configure', 'activate'):
+                assert (await page.ask(**{**change, 'transition': transition}))['error'] == ''
+            await page.wait(lambda: page.segmenter('/good')['lifecycle'] == 'active')
+            await page.wait(lambda: len(page.segmenter('/good')['streams']) == 1)
+            change = {'type': 'set', 'node': '/good', 'name': 'checkpoint', 'value': '/etc/passwd'}
+            assert 'no parameter' in (await page.ask(**change))['error']
+            change = {**change, 'node': '/hyperseg_view'}
+            assert 'no segmenter' in (await page.ask(**change))['error']
+
+    with contextlib.ExitStack() as stack:
+        for name, checkpoint in (('good', 'fast'), ('bad', '/nowhere.safetensors')):
+            options = [*waits, f'__node:={name}']
+            log = tmp_path / f'{name}.log'
+            stack.enter_context(node_process(Path(checkpoint), log, *options))
+        stack.enter_context(server_process(tmp_path / 'server.log', port))
+        asyncio.run(run())
 
 
 def test_port_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -95,8 +95,10 @@ function described({ x, y, id, confidence, stamp }) {
   return `x ${x}, y ${y}: ${classes.nameOf(id)}${sure}, stamp ${stamp}`;
 }
 
-function showReading(reading) {
+// Said aloud when the keyboard moves, not with every frame.
+function showReading(reading, hasMoved = false) {
   if (!reading) copied = '';
+  if (reading && hasMoved) get('said').textContent = described(reading);
   get('reading').textContent = reading
     ? described(reading) + (copied ? ` - copied: ${copied}` : '')
     : 'Point at the picture, or focus it and use the arrow keys.';
@@ -110,6 +112,7 @@ async function copy(reading) {
     copyOld(text); // browsers have no clipboard for pages of another machine without TLS
   }
   copied = `x ${reading.x}, y ${reading.y}`;
+  get('said').textContent = `copied: ${text}`;
   showReading(reading);
 }
 

@@ -22,7 +22,8 @@ async function values(blob) {
 }
 
 export class Picture {
-  // onReading(reading or null), onWantsConfidence(flag), onCopy(reading)
+  // onReading(reading or null, whether the keyboard moved), onWantsConfidence(flag),
+  // onCopy(reading)
   constructor(canvas, handlers) {
     this.canvas = canvas;
     this.context = canvas.getContext('2d');
@@ -174,7 +175,7 @@ export class Picture {
       x: moved(point.x, step[0], this.canvas.width), y: moved(point.y, step[1], this.canvas.height),
     };
     this.draw();
-    this.read();
+    this.read(true);
   }
 
   // What lies under the pointer: pixel of the mask, id, confidence (0 to 1 or null), stamp.
@@ -193,9 +194,9 @@ export class Picture {
     };
   }
 
-  read() {
+  read(hasMoved = false) {
     const reading = this.reading();
-    if (reading) this.handlers.onReading(reading);
+    if (reading) this.handlers.onReading(reading, hasMoved);
   }
 
   copy() {
