@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import functools
 import json
 from pathlib import Path
 import re
@@ -160,6 +161,9 @@ class Page:
                 found, _ = unpack_frame(message.data)
             await self._opened.send_json({'type': 'acknowledge', 'number': found['number']})
 
+    def is_in(self, name: str, lifecycle: str) -> bool:
+        return self.segmenter(name).get('lifecycle') == lifecycle
+
     def segmenter(self, name: str) -> dict[str, Any]:
         return next((item for item in self.state['segmenters'] if item['name'] == name), {})
 
@@ -177,7 +181,7 @@ def test_node_that_is_not_configured_is_found_and_brought_up(tmp_path: Path) -> 
             page = Page(opened)
             await page.wait(lambda: bool(page.state))
             for name in ('/good', '/bad'):
-                await page.wait(lambda: page.segmenter(name).get('lifecycle') == 'unconfigured')
+                await page.wait(functools.partial(page.is_in, name, 'unconfigured'))
                 assert 'configure' in page.segmenter(name)['transitions']
                 assert 'is not configured' in page.segmenter(name)['cause']
             change = {'type': 'transition', 'node': '/bad', 'transition': 'configure'}
@@ -187,7 +191,7 @@ def test_node_that_is_not_configured_is_found_and_brought_up(tmp_path: Path) -> 
             assert 'it can: configure' in (await page.ask(**change))['error']
             for transition in ('configure', 'activate'):
                 assert (await page.ask(**{**change, 'transition': transition}))['error'] == ''
-            await page.wait(lambda: page.segmenter('/good')['lifecycle'] == 'active')
+            await page.wait(functools.partial(page.is_in, '/good', 'active'))
             await page.wait(lambda: len(page.segmenter('/good')['streams']) == 1)
             change = {'type': 'set', 'node': '/good', 'name': 'checkpoint', 'value': '/etc/passwd'}
             assert 'no parameter' in (await page.ask(**change))['error']
