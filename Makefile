@@ -35,8 +35,8 @@ test: setup
 test-jazzy:
 	$(PYTHON312) -m venv .venv-jazzy
 	.venv-jazzy/bin/python -m pip --disable-pip-version-check --quiet install 'numpy==1.26.*' \
-	  -e '.[ros-jazzy,video,onnxruntime]' pytest pytest-timeout hypothesis
-	.venv-jazzy/bin/python -m pytest test/ros/node test/ros/messages test/system
+	  -e '.[ros-jazzy,video,onnxruntime,view]' pytest pytest-timeout hypothesis
+	.venv-jazzy/bin/python -m pytest test/ros/node test/ros/messages test/ros/viewer test/system
 
 lint: setup
 	$(BIN)/ruff check .
