@@ -4,10 +4,10 @@
 
 from collections.abc import Iterator
 import contextlib
+import os
 from pathlib import Path
 import re
 import shutil
-import sys
 import time
 from typing import Any
 
@@ -19,8 +19,8 @@ sync_api = pytest.importorskip('playwright.sync_api', reason='Playwright is not 
 
 from node_client import Client
 from node_client import node_process
-from node_client import process
 from rcl_interfaces.srv import GetParameters
+from view_scene import camera_process
 from view_scene import free_port
 from view_scene import server_process
 from view_scene import whole_scene
@@ -234,17 +234,12 @@ def test_names_come_from_label_info_and_silence_is_told(
     vision_msgs: None, small_checkpoint: Path, page: Any, tmp_path: Path
 ) -> None:
     """The node's checkpoint is a file here, so that names are only known by LabelInfo."""
-    port, other = free_port(), ['-r', '__ns:=/other', '-r', 'image:=/other/image']
-    command = [
-        sys.executable, '-m', 'hyperseg_ros.cameras.rendered_street', '--ros-args', '-r',
-        '__ns:=/other', '-p', 'height:=240', '-p', 'width:=320', '-p', 'frames:=20',
-        '-p', 'rate:=5.0',
-    ]  # fmt: skip
+    port, place = free_port(), ['-r', '__ns:=/other']
     with contextlib.ExitStack() as stack:
         camera = contextlib.ExitStack()
-        camera.enter_context(process(command, tmp_path / 'camera.log', None))
+        camera.enter_context(camera_process(tmp_path / 'camera.log', *place))
         stack.push(camera)
-        stack.enter_context(node_process(small_checkpoint, tmp_path / 'node.log', *other))
+        stack.enter_context(node_process(small_checkpoint, tmp_path / 'node.log', *place))
         stack.enter_context(server_process(tmp_path / 'server.log', port))
         page.goto(f'http://127.0.0.1:{port}')
         wait_for(lambda: '/other/segmenter/mask' in page.inner_html('#stream'))
@@ -256,6 +251,31 @@ def test_names_come_from_label_info_and_silence_is_told(
         wait_for_text(page, '#cause', 'nothing publishes on /other/image')
         size = page.locator('#cause').evaluate('e => parseFloat(getComputedStyle(e).fontSize)')
         assert size >= 17
-        camera.enter_context(process(command, tmp_path / 'camera2.log', None))
+        camera.enter_context(camera_process(tmp_path / 'camera2.log', *place))
         sync_api.expect(page.locator('#cause')).to_be_hidden(timeout=WAIT_MS)
         wait_for_change(page)
+
+
+@needs_browser
+def test_ids_that_nobody_names_are_numbered(
+    small_checkpoint: Path, page: Any, tmp_path: Path
+) -> None:
+    port, place = free_port(), ['-r', '__ns:=/unnamed']
+    absent = tmp_path / 'absent' / 'vision_msgs.py'
+    absent.parent.mkdir()
+    absent.write_text('raise ImportError')
+    path = os.pathsep.join([str(absent.parent), os.environ.get('PYTHONPATH', '')])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(camera_process(tmp_path / 'camera.log', *place))
+        stack.enter_context(
+            node_process(
+                small_checkpoint, tmp_path / 'node.log', *place, variables={'PYTHONPATH': path}
+            )
+        )
+        stack.enter_context(server_process(tmp_path / 'server.log', port))
+        page.goto(f'http://127.0.0.1:{port}')
+        wait_for(lambda: '/unnamed/segmenter/mask' in page.inner_html('#stream'))
+        page.select_option('#stream', '/unnamed/segmenter/mask')
+        wait_for_text(page, '#class-list', r'class \d+')
+        page.hover('#canvas')
+        wait_for_text(page, '#reading', r'class \d+, confidence')

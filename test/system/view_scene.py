@@ -24,10 +24,17 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def camera_process(log: Path) -> Iterator[Any]:
+def camera_process(log: Path, *remaps: str) -> Iterator[Any]:
     options = ['rate:=10.0', 'height:=240', 'width:=320', 'frames:=40']
     words = [word for option in options for word in ('-p', option)]
-    command = [sys.executable, '-m', 'hyperseg_ros.cameras.rendered_street', '--ros-args', *words]
+    command = [
+        sys.executable,
+        '-m',
+        'hyperseg_ros.cameras.rendered_street',
+        '--ros-args',
+        *words,
+        *remaps,
+    ]
     with process(command, log, transport_environment()) as child:
         yield child
 

@@ -8,6 +8,7 @@ export class ClassList {
     this.picture = picture;
     this.known = '';
     this.names = new Map();
+    this.listed = new Set();
     all.addEventListener('click', () => this.setAll(true));
     none.addEventListener('click', () => this.setAll(false));
   }
@@ -17,12 +18,23 @@ export class ClassList {
     if (text === this.known) return;
     this.known = text;
     this.names = new Map(classes.map(({ id, name }) => [id, name]));
+    this.listed = new Set(this.names.keys());
     this.picture.colours = new Map(
       classes.filter(({ colour }) => colour).map(({ id, colour }) => [id, colour]),
     );
     this.picture.hidden.clear();
     this.list.replaceChildren(...classes.map((item) => this.row(item)));
     this.picture.repaint();
+  }
+
+  // List ids that nobody named when they appear.
+  see(ids) {
+    for (const id of ids) {
+      if (id !== 255 && !this.listed.has(id)) {
+        this.listed.add(id);
+        this.list.append(this.row({ id, name: this.nameOf(id) }));
+      }
+    }
   }
 
   row({ id, name }) {

@@ -36,6 +36,7 @@ const connection = new Connection(location.hash.slice(1), {
   onFrame: async (header, parts) => {
     if (header.stream !== select.value) return;
     await picture.show(header, parts);
+    if (picture.ids) classes.see(picture.ids.data);
     const problems = Object.values(header.problems);
     if (problems.length) get('reading').textContent = problems.join(' ');
   },
