@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from hyperseg_core.errors import HyperSegError
 from hyperseg_ros.messages.decoding import ImageDecoder
 from hyperseg_ros.messages.mask import read_ids
 from hyperseg_ros.viewer.encoding import encode_picture
@@ -67,7 +66,7 @@ def encode_moment(moment: Moment, number: int, has_confidence: bool) -> bytes:
             continue
         try:
             part, sizes[name] = encode(read())
-        except HyperSegError as error:
+        except Exception as error:  # as in the node, whatever a message provokes is told
             part, problems[name] = b'', str(error)
         parts.append(part)
     header = {

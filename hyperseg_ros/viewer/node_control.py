@@ -140,10 +140,12 @@ class NodeControl:
         try:
             return await asyncio.wait_for(self._exchange(client, request, sent), timeout_s)
         except asyncio.TimeoutError as err:
-            for future in sent:
-                await self._ros.run(functools.partial(client.remove_pending_request, future))
             msg = f'{name} did not answer within {timeout_s:g} s.'
             raise InputError(msg) from err
+        finally:  # also where the caller waits no longer
+            for future in sent:
+                if not future.done():
+                    await self._ros.run(functools.partial(client.remove_pending_request, future))
 
     async def _exchange(self, client: Any, request: Any, sent: list[Any]) -> Any:
         """Wait for the service, send the request, noted in `sent`, and return the answer."""

@@ -133,7 +133,7 @@ class StreamFeed:
         if layer == 'picture' and self._transport in VIDEO_TRANSPORTS:
             try:
                 pixels = self._decoder.to_rgb(deserialize_message(data, kind))
-            except HyperSegError:  # until the first key frame
+            except Exception:  # until the first key frame, and whatever a packet provokes
                 return
             read: Callable[[], Any] = functools.partial(_same, pixels)
         else:

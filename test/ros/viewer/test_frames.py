@@ -44,6 +44,15 @@ def test_what_cannot_be_read_is_told_in_its_place() -> None:
     assert parts['ids']
 
 
+def test_a_message_that_nobody_can_read_is_told_too() -> None:
+    def read() -> Any:
+        raise UnicodeDecodeError('utf-8', b'x', 0, 1, 'no text')
+
+    found = Moment('/s/mask', (1, 2), {'picture': read})
+    header, _ = unpack_frame(encode_moment(found, 3, False))
+    assert 'no text' in header['problems']['picture']
+
+
 def test_wide_ids_of_16_bits_become_8() -> None:
     wide = np.array([[3, 300]], np.uint16)
     message = SimpleNamespace(
