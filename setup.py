@@ -131,6 +131,8 @@ setup(
         'rtx': [f'tensorrt-rtx-cu13-{part}>=1.5; {RTX}' for part in ('libs', 'bindings')],
         'video': ['av>=12'],
         'view': VIEW,
+        # Recordings of `hyperseg view SOURCE --rrd`; 0.2 GB.
+        'rerun': ['rerun-sdk>=0.24'],
         'torch': TORCH,
         'train': [
             *TORCH,

@@ -14,12 +14,25 @@ from collections.abc import Mapping
 import json
 import time
 from typing import Any
+from typing import Protocol
 
 from hyperseg_core.errors import InputError
-from hyperseg_ros.viewer.frames import SharedFrame
 
 STALLED_S = 10.0
 """Without an acknowledgement for so long, nobody is taken to look."""
+
+
+class Frame(Protocol):
+    """A frame on its way."""
+
+    @property
+    def number(self) -> int:
+        """What the page acknowledges it by."""
+
+    def encoded(self, *, has_confidence: bool) -> Awaitable[bytes]:
+        """Return the frame's message, with the confidence or without."""
+
+
 Send = Callable[[bytes | str], Awaitable[None]]
 
 
@@ -34,7 +47,7 @@ class Client:
         self.has_confidence = False
         self._answers: deque[dict[str, Any]] = deque()
         self._state: Mapping[str, Any] | None = None
-        self._frame: SharedFrame | None = None
+        self._frame: Frame | None = None
         self._unacknowledged: int | None = None
         self._sent_s = 0.0
         self._number = 0
@@ -51,7 +64,7 @@ class Client:
         """Whether it has not acknowledged for so long that nothing is done for it."""
         return self._unacknowledged is not None and time.monotonic() - self._sent_s > STALLED_S
 
-    def offer_frame(self, frame: SharedFrame) -> None:
+    def offer_frame(self, frame: Frame) -> None:
         """Send this frame next, instead of one that was not sent yet."""
         self._frame = frame
         self._wake.set()

@@ -73,7 +73,7 @@ def encode_moment(moment: Moment, number: int, has_confidence: bool) -> bytes:
         'number': number, 'stream': moment.stream, 'stamp': list(moment.stamp), 'sizes': sizes,
         'problems': problems,
     }  # fmt: skip
-    return pack_frame(header, parts)
+    return pack_frame(header, [*parts, b''])  # the truth is known of files only
 
 
 def _picture(message: Any) -> tuple[bytes, list[int]]:

@@ -5,9 +5,9 @@
 The page sends texts of JSON, the server texts of JSON and frames. Everything that the server
 sends has a `number`, and nothing follows before the page has acknowledged it. A frame is
 
-    4 bytes, big endian: length of the header | header, JSON | JPEG | ids, PNG | confidence, PNG
+    4 bytes, big endian: length of the header | header, JSON | JPEG | ids | confidence | truth
 
-whose header gives the length of each picture, 0 where there is none.
+whose header gives the length of each picture, 0 where there is none; the last three are PNG.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from hyperseg_core.errors import InputError
 
 MAX_REQUEST_BYTES = 8192
 """Of one message of the page; a list of classes is the longest."""
-PARTS = ('picture', 'ids', 'confidence')
+PARTS = ('picture', 'ids', 'confidence', 'truth')
 """Pictures of a frame, in their order."""
 TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
 _MAX_NAME = 256
@@ -81,7 +81,14 @@ class ChangeState:
     transition: str
 
 
-Request = Hello | Acknowledge | Look | ListParameters | SetParameter | ChangeState
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """Show another frame of files."""
+
+    index: int
+
+
+Request = Hello | Acknowledge | Look | ListParameters | SetParameter | ChangeState | Seek
 
 
 def parse_request(text: str) -> Request:
@@ -149,6 +156,7 @@ _FIELDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     'hello': (Hello, {'token': _is_name}),
     'acknowledge': (Acknowledge, {'number': _is_number}),
     'look': (Look, {'stream': _is_name, 'confidence': _is_flag}),
+    'seek': (Seek, {'index': _is_number}),
     'parameters': (ListParameters, _ASKED),
     'set': (SetParameter, {**_ASKED, 'name': _is_name, 'value': _is_value}),
     'transition': (ChangeState, {**_ASKED, 'transition': _is_transition}),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 import contextlib
 from importlib import resources
+from typing import Protocol
 
 from aiohttp import WSCloseCode
 from aiohttp import WSMsgType
@@ -19,9 +20,9 @@ from hyperseg_ros.viewer.access import problem_with_host
 from hyperseg_ros.viewer.access import problem_with_origin
 from hyperseg_ros.viewer.access import served_names
 from hyperseg_ros.viewer.clients import Client
-from hyperseg_ros.viewer.hub import Hub
 from hyperseg_ros.viewer.protocol import MAX_REQUEST_BYTES
 from hyperseg_ros.viewer.protocol import Hello
+from hyperseg_ros.viewer.protocol import Request
 from hyperseg_ros.viewer.protocol import close_reason
 from hyperseg_ros.viewer.protocol import parse_request
 
@@ -34,6 +35,7 @@ PAGE_FILES: Mapping[str, str] = {
     'classes.js': 'text/javascript',
     'charts.js': 'text/javascript',
     'controls.js': 'text/javascript',
+    'timeline.js': 'text/javascript',
     'icon.svg': 'image/svg+xml',
 }
 """All that is served, and as what; no path of a request reaches the file system."""
@@ -56,6 +58,26 @@ def read_page() -> dict[str, bytes]:
     """Read the page's files, from a checkout or an installation."""
     folder = resources.files('hyperseg_ros.viewer') / 'page'
     return {name: (folder / name).read_bytes() for name in PAGE_FILES}
+
+
+class Hub(Protocol):
+    """Where pages get what they show: of the graph, or of files."""
+
+    def enter(self, client: Client) -> None:
+        """Serve a client from now on."""
+
+    def leave(self, client: Client) -> None:
+        """Serve it no longer."""
+
+    def take(self, client: Client, request: Request) -> None:
+        """Do what a client asks for.
+
+        Raises:
+            InputError: If it asks for what no page asks for.
+        """
+
+    async def run(self) -> None:
+        """Work until cancelled."""
 
 
 class Server:

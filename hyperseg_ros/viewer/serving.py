@@ -3,6 +3,7 @@
 """The page's server from its start to its end."""
 
 import asyncio
+from collections.abc import Callable
 import contextlib
 import signal
 import socket
@@ -10,22 +11,20 @@ import socket
 from aiohttp import web
 
 from hyperseg_core.errors import InputError
-from hyperseg_ros.viewer.hub import Hub
-from hyperseg_ros.viewer.ros_thread import RosThread
+from hyperseg_ros.viewer.server import Hub
 from hyperseg_ros.viewer.server import Server
 
 _EVERYWHERE = {'0.0.0.0', '::'}
 
 
-async def serve(ros: RosThread, host: str, port: int, token: str, max_rate_hz: float) -> int:
+async def serve(make_hub: Callable[[], Hub], host: str, port: int, token: str) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status.
 
     Args:
-        ros: The ROS thread.
+        make_hub: Makes what pages get theirs from, in the loop.
         host: Address to listen on.
         port: Port; 0 takes a free one.
         token: What pages must know; '' where anybody who reaches us may look.
-        max_rate_hz: Most frames per second of a camera.
 
     Raises:
         InputError: If that address or port cannot be listened on.
@@ -33,7 +32,7 @@ async def serve(ros: RosThread, host: str, port: int, token: str, max_rate_hz: f
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    hub = Hub(ros, max_rate_hz)
+    hub = make_hub()
     runner = web.AppRunner(
         Server(hub, host, token).application(), access_log=None, shutdown_timeout=1.0
     )

@@ -3,7 +3,7 @@
 // The WebSocket: messages in and out, acknowledged when worked on; comes back when it is lost.
 
 const RETRY_MS = [300, 700, 1500, 3000];
-const PARTS = ['picture', 'ids', 'confidence'];
+const PARTS = ['picture', 'ids', 'confidence', 'truth'];
 
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0);

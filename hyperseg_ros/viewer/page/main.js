@@ -7,6 +7,7 @@ import { ClassList } from './classes.js';
 import { Connection } from './connection.js';
 import { Controls } from './controls.js';
 import { Picture } from './picture.js';
+import { Timeline } from './timeline.js';
 
 const get = (id) => document.getElementById(id);
 const select = get('stream');
@@ -20,6 +21,10 @@ const classes = new ClassList(get('class-list'), get('all'), get('none'), pictur
 const facts = new Facts({
   charts: get('charts'), engine: get('engine'), counts: get('counts'), more: get('more'),
 });
+const timeline = new Timeline({
+  box: get('timeline'), play: get('play'), position: get('position'), place: get('place'),
+  problems: get('problems'),
+}, (index) => connection.say({ type: 'seek', index }));
 const connection = new Connection(location.hash.slice(1), {
   onOpen: () => {
     badge('connected', 'good');
@@ -37,6 +42,8 @@ const connection = new Connection(location.hash.slice(1), {
     if (header.stream !== select.value) return;
     await picture.show(header, parts);
     if (picture.ids) classes.see(picture.ids.data);
+    get('truth-modes').hidden = !parts.truth;
+    timeline.shown(header);
     const problems = Object.values(header.problems);
     if (problems.length) get('reading').textContent = problems.join(' ');
   },
@@ -67,6 +74,8 @@ function update() {
   classes.update(stream?.classes ?? []);
   facts.update(stream, segmenter?.engine);
   controls.update(segmenter);
+  timeline.update(state.timeline);
+  document.body.classList.toggle('files', Boolean(state.timeline));
   const cause = state.cause || stream?.cause || segmenter?.cause || '';
   if (get('cause').textContent !== cause) get('cause').textContent = cause;
   get('cause').hidden = !cause;
@@ -91,9 +100,11 @@ function change() {
   look();
 }
 
-function described({ x, y, id, confidence, stamp }) {
+function described({ x, y, id, confidence, stamp, truth, name }) {
   const sure = confidence === null ? '' : `, confidence ${(100 * confidence).toFixed(0)} %`;
-  return `x ${x}, y ${y}: ${classes.nameOf(id)}${sure}, stamp ${stamp}`;
+  const right = truth === null ? '' : `, truth ${classes.nameOf(truth)}`;
+  const when = name === null ? `stamp ${stamp}` : name;
+  return `x ${x}, y ${y}: ${classes.nameOf(id)}${sure}${right}, ${when}`;
 }
 
 // Said aloud when the keyboard moves, not with every frame.
@@ -135,7 +146,7 @@ document.addEventListener('visibilitychange', look);
 for (const radio of document.querySelectorAll('input[name=mode]')) {
   radio.addEventListener('change', () => {
     picture.mode = radio.value;
-    picture.draw();
+    picture.repaint();
   });
 }
 get('opacity').addEventListener('input', ({ target }) => {

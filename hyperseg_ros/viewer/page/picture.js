@@ -52,6 +52,7 @@ export class Picture {
     this.picture = null;
     this.ids = null;
     this.confidence = null;
+    this.truth = null;
     this.header = null;
   }
 
@@ -69,13 +70,14 @@ export class Picture {
   }
 
   async show(header, parts) {
-    const [picture, ids, confidence] = await Promise.all([
+    const [picture, ids, confidence, truth] = await Promise.all([
       parts.picture ? bitmap(parts.picture) : null,
       parts.ids ? values(parts.ids) : null,
       parts.confidence ? values(parts.confidence) : null,
+      parts.truth ? values(parts.truth) : null,
     ]);
     if (this.picture) this.picture.close();
-    Object.assign(this, { picture, ids, confidence, header });
+    Object.assign(this, { picture, ids, confidence, truth, header });
     this.colour();
     this.draw();
     this.read();
@@ -84,7 +86,8 @@ export class Picture {
   // Paint the ids by their classes' colours; those switched off stay transparent.
   colour() {
     if (!this.ids) return;
-    const { data, width, height } = this.ids;
+    const source = this.mode === 'truth' && this.truth ? this.truth : this.ids;
+    const { data, width, height } = source;
     const table = new Uint32Array(256);
     const bytes = new Uint8Array(table.buffer);
     for (let id = 0; id < 256; id += 1) {
@@ -92,12 +95,23 @@ export class Picture {
       bytes.set([...this.colourOf(id), isShown ? 255 : 0], 4 * id);
     }
     const pixels = new Uint32Array(data.length);
-    for (let i = 0; i < data.length; i += 1) pixels[i] = table[data[i]];
+    if (this.mode === 'errors' && this.truth) this.paintErrors(pixels);
+    else for (let i = 0; i < data.length; i += 1) pixels[i] = table[data[i]];
     if (!this.painted || this.painted.width !== width || this.painted.height !== height) {
       this.painted = new OffscreenCanvas(width, height);
     }
     const image = new ImageData(new Uint8ClampedArray(pixels.buffer), width, height);
     this.painted.getContext('2d').putImageData(image, 0, 0);
+  }
+
+  // Wrong pixels red, right ones clear, those without a label grey.
+  paintErrors(pixels) {
+    const colours = new Uint32Array(new Uint8Array([220, 40, 40, 255, 90, 90, 90, 200]).buffer);
+    const { ids: { data }, truth: { data: truth } } = this;
+    for (let i = 0; i < pixels.length; i += 1) {
+      if (truth[i] === UNLABELLED) pixels[i] = colours[1];
+      else if (truth[i] !== data[i]) pixels[i] = colours[0];
+    }
   }
 
   colourOf(id) {
@@ -118,9 +132,10 @@ export class Picture {
     context.globalAlpha = 1;
     context.fillStyle = '#000';
     context.fillRect(0, 0, canvas.width, canvas.height);
-    if (this.picture && this.mode !== 'mask') context.drawImage(this.picture, 0, 0);
+    const isWhole = this.mode === 'mask' || this.mode === 'truth';
+    if (this.picture && !isWhole) context.drawImage(this.picture, 0, 0);
     if (this.ids && this.mode !== 'picture') {
-      context.globalAlpha = this.mode === 'mask' ? 1 : this.opacity;
+      context.globalAlpha = isWhole || this.mode === 'errors' ? 1 : this.opacity;
       context.imageSmoothingEnabled = false;
       context.drawImage(this.painted, 0, 0, canvas.width, canvas.height);
       context.globalAlpha = 1;
@@ -190,6 +205,8 @@ export class Picture {
       y: Math.floor(this.point.y * height),
       id: at(this.ids),
       confidence: this.confidence ? at(this.confidence) / 255 : null,
+      truth: this.truth ? at(this.truth) : null,
+      name: this.header.name ?? null,
       stamp: `${seconds}.${String(nanoseconds).padStart(9, '0')}`,
     };
   }
