@@ -12,7 +12,7 @@ from hyperseg_ros.cli import create_app
 @pytest.mark.parametrize(
     ('words', 'told'),
     [
-        (['video.mp4'], 'takes no files yet'),
+        (['video.mp4'], "No image, folder, video or camera called 'video.mp4'"),
         (['--port', '70000'], '--port is 70000, expected 0 to 65535'),
         (['--token', 'short'], '--token has 5 characters'),
         (['--token', 'with spaces in it'], 'letters, digits'),

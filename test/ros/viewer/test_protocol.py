@@ -92,9 +92,9 @@ def test_whatever_is_sent_is_a_message_or_refused(data: dict[str, object], kind:
 
 
 def test_frames_are_read_as_they_were_packed() -> None:
-    header, parts = unpack_frame(pack_frame({'number': 5}, [b'jpeg', b'', b'png']))
+    header, parts = unpack_frame(pack_frame({'number': 5}, [b'jpeg', b'', b'png', b'']))
     assert header['number'] == 5
-    assert parts == {'picture': b'jpeg', 'ids': b'', 'confidence': b'png'}
+    assert parts == {'picture': b'jpeg', 'ids': b'', 'confidence': b'png', 'truth': b''}
 
 
 def test_reasons_fit_into_a_close() -> None:
