@@ -25,7 +25,9 @@ from view_scene import free_port
 from view_scene import server_process
 from view_scene import whole_scene
 
+from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.labels import load_labels
+from hyperseg_core.render import write_png
 
 BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
@@ -279,3 +281,33 @@ def test_ids_that_nobody_names_are_numbered(
         wait_for_text(page, '#class-list', r'class \d+')
         page.hover('#canvas')
         wait_for_text(page, '#reading', r'class \d+, confidence')
+
+
+@needs_browser
+def test_files_are_played_sought_and_compared_with_their_truth(page: Any, tmp_path: Path) -> None:
+    folder, truth = tmp_path / 'street', tmp_path / 'truth'
+    folder.mkdir()
+    truth.mkdir()
+    scene = DriveScene(3, height=240, width=320)
+    for index in range(4):
+        frame = scene.frame(0.5 * index)
+        write_png(folder / f'f{index}.png', frame.image)
+        write_png(truth / f'f{index}.png', frame.labels)
+    port = free_port()
+    options = ('--truth', str(truth), '--checkpoint', 'fast', '--engine', 'openvino')
+    with server_process(tmp_path / 'log', port, str(folder), *options):
+        page.goto(f'http://127.0.0.1:{port}')
+        wait_for(lambda: page.text_content('#place') == '4 of 4: f3')  # it plays to its end
+        wait_for(lambda: page.text_content('#play') == 'play')
+        page.fill('#position', '1')
+        wait_for(lambda: page.text_content('#place') == '2 of 4: f1')
+        page.check('input[value=truth]')
+        colours = {tuple(item.colour) for item in load_labels('camvid').classes}
+        found = {tuple(colour) for colour in page.evaluate(PIXELS)['colours']}
+        assert len(found) >= 5
+        assert found <= colours | {(0, 0, 0)}
+        page.check('input[value=errors]')
+        page.hover('#canvas', position={'x': 10, 'y': 10})
+        wait_for(lambda: 'truth' in page.text_content('#reading'))
+        assert page.text_content('#reading').endswith(', f1')
+        assert not page.is_visible('#parameters')
