@@ -294,7 +294,7 @@ def test_files_are_played_sought_and_compared_with_their_truth(page: Any, tmp_pa
         write_png(folder / f'f{index}.png', frame.image)
         write_png(truth / f'f{index}.png', frame.labels)
     port = free_port()
-    options = ('--truth', str(truth), '--checkpoint', 'fast', '--engine', 'openvino')
+    options = ('--truth', str(truth), '--checkpoint', 'fast')
     with server_process(tmp_path / 'log', port, str(folder), *options):
         page.goto(f'http://127.0.0.1:{port}')
         wait_for(lambda: page.text_content('#place') == '4 of 4: f3')  # it plays to its end

@@ -114,7 +114,7 @@ def test_recording_gives_any_frame_again_under_another_number() -> None:
 
 @pytest.fixture
 def segmenter(small_checkpoint: Path) -> Segmenter:
-    return Segmenter(str(small_checkpoint), 'openvino', precision='f32')
+    return Segmenter(str(small_checkpoint), precision='f32')
 
 
 def _frames(count: int, damage: str = '') -> FileFrames:
@@ -202,7 +202,7 @@ def test_what_goes_wrong_is_the_cause_that_pages_show(
 def test_recording_for_rerun_has_the_frames(tmp_path: Path) -> None:
     pytest.importorskip('rerun', reason='rerun is not installed')
     images, out = _images(tmp_path / 'images', 3), tmp_path / 'a.rrd'
-    words = ['view', str(images), '--engine', 'openvino', '--rrd']
+    words = ['view', str(images), '--rrd']
     assert run([*words, str(out)], create_app()) == 0
     assert out.read_bytes()[:3] == b'RRF'
     assert [path.name for path in tmp_path.iterdir() if '.rrd' in path.name] == ['a.rrd']
