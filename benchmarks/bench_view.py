@@ -65,7 +65,7 @@ async def page(url: str, ages_s: list[float]) -> None:
         session.ws_connect(f'{url}/ws', headers={'Origin': url}, max_msg_size=0) as socket,
     ):
         await socket.send_json({'type': 'hello', 'token': ''})
-        look = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False}
+        look = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False, 'ground': ''}
         await socket.send_json(look)
         async for message in socket:
             if message.type == WSMsgType.TEXT:

@@ -44,10 +44,14 @@ class Client:
         self._send = send
         self.stream = ''
         """What it looks at; '' for nothing."""
+        self.ground = ''
+        """Whose ground it looks at; '' for nobody's."""
         self.has_confidence = False
         self._answers: deque[dict[str, Any]] = deque()
         self._state: Mapping[str, Any] | None = None
         self._frame: Frame | None = None
+        self._ground: Frame | None = None
+        self._is_grounds_turn = False
         self._unacknowledged: int | None = None
         self._sent_s = 0.0
         self._number = 0
@@ -69,6 +73,11 @@ class Client:
         self._frame = frame
         self._wake.set()
 
+    def offer_ground(self, frame: Frame) -> None:
+        """Send this of the ground next, instead of what was not sent yet."""
+        self._ground = frame
+        self._wake.set()
+
     def offer_state(self, state: Mapping[str, Any]) -> None:
         """Send this state next, instead of one that was not sent yet."""
         self._state = state
@@ -79,10 +88,13 @@ class Client:
         self._answers.append(dict(answer))
         self._wake.set()
 
-    def look(self, stream: str, *, has_confidence: bool) -> None:
+    def look(self, stream: str, *, has_confidence: bool, ground: str = '') -> None:
         """Change what the page looks at."""
         if stream != self.stream:
             self._frame = None
+        if ground != self.ground:
+            self._ground = None
+        self.ground = ground
         self.stream, self.has_confidence = stream, has_confidence
 
     def acknowledge(self, number: int) -> None:
@@ -113,17 +125,26 @@ class Client:
             self.num_sent += 1
 
     async def _next(self) -> tuple[bytes | str | None, int]:
-        """Return the next message and its number: answers, then the state, then a frame."""
-        frame, state = self._frame, self._state
+        """Return the next message and its number: answers, the state, frame and ground in turn."""
+        state = self._state
         if self._answers:
             return self._numbered(self._answers.popleft())
         if state is not None:
             self._state = None
             return self._numbered(state)
+        frame = self._next_frame()
         if frame is None:
             return None, 0
-        self._frame = None
         return await frame.encoded(has_confidence=self.has_confidence), frame.number
+
+    def _next_frame(self) -> Frame | None:
+        is_ground = self._ground is not None and (self._is_grounds_turn or self._frame is None)
+        self._is_grounds_turn = not is_ground
+        if is_ground:
+            found, self._ground = self._ground, None
+        else:
+            found, self._frame = self._frame, None
+        return found
 
     def _numbered(self, message: Mapping[str, Any]) -> tuple[str, int]:
         self._number += 2  # even; frames' are odd

@@ -15,6 +15,8 @@ from hyperseg_ros.viewer.class_names import named_classes
 from hyperseg_ros.viewer.clients import Client
 from hyperseg_ros.viewer.frames import Moment
 from hyperseg_ros.viewer.frames import SharedFrame
+from hyperseg_ros.viewer.ground_feed import GroundFeed
+from hyperseg_ros.viewer.ground_frames import SharedGround
 from hyperseg_ros.viewer.node_control import NodeControl
 from hyperseg_ros.viewer.protocol import Acknowledge
 from hyperseg_ros.viewer.protocol import ChangeState
@@ -41,7 +43,8 @@ class Hub:
         self._watch = Watch(ros, self._control)
         self._clients: dict[Client, set[asyncio.Task[None]]] = {}
         self._feeds: dict[str, StreamFeed] = {}
-        self._offered_s: dict[str, float] = {}
+        self._ground_feeds: dict[str, GroundFeed] = {}
+        self._offered_s: dict[tuple[str, str], float] = {}
         self._newest: dict[str, SharedFrame] = {}
         self._number = 1
         self._wake = asyncio.Event()
@@ -95,17 +98,47 @@ class Hub:
                 self._feeds[name].update(streams[name].picture, has_confidence=has_confidence)
 
         await self._ros.run(update)
+        await self._update_grounds()
         for name in self._newest.keys() - wanted.keys():
             self._newest.pop(name, None)
 
+    async def _update_grounds(self) -> None:
+        grounds = self._watch.grounds
+        wanted = {
+            name: grounds[name]
+            for name in {client.ground for client in self._clients if not client.is_stalled}
+            if name in grounds
+        }
+
+        def update() -> None:
+            for name, feed in list(self._ground_feeds.items()):
+                if name not in wanted or wanted[name].parts != feed.ground.parts:
+                    self._ground_feeds.pop(name).close()
+            for name, ground in wanted.items():
+                if name not in self._ground_feeds:
+                    self._ground_feeds[name] = GroundFeed(
+                        self._ros.node, ground, self._on_ground
+                    )
+
+        await self._ros.run(update)
+
     def _on_moment(self, moment: Moment) -> None:
         """Hand a moment to the loop; called in the ROS thread."""
+        if self._is_due('stream', moment.stream):
+            self._loop.call_soon_threadsafe(self._offer, moment)
+
+    def _on_ground(self, moment: Moment) -> None:
+        """Hand what is said of a ground to the loop; called in the ROS thread."""
+        if self._is_due('ground', moment.stream):
+            self._loop.call_soon_threadsafe(self._offer_ground, moment)
+
+    def _is_due(self, kind: str, name: str) -> bool:
         now_s = time.monotonic()
         # A tenth early: a camera of exactly this rate jitters.
-        if now_s - self._offered_s.get(moment.stream, 0.0) < 0.9 * self._interval_s:
-            return
-        self._offered_s[moment.stream] = now_s
-        self._loop.call_soon_threadsafe(self._offer, moment)
+        if now_s - self._offered_s.get((kind, name), 0.0) < 0.9 * self._interval_s:
+            return False
+        self._offered_s[kind, name] = now_s
+        return True
 
     def _offer(self, moment: Moment) -> None:
         self._number += 2
@@ -114,6 +147,13 @@ class Hub:
         for client in self._clients:
             if client.stream == moment.stream and not client.is_stalled:
                 client.offer_frame(frame)
+
+    def _offer_ground(self, moment: Moment) -> None:
+        self._number += 2
+        frame = SharedGround(moment, self._number, self._workers)
+        for client in self._clients:
+            if client.ground == moment.stream and not client.is_stalled:
+                client.offer_ground(frame)
 
     def _on_names(self, stream: str, names: list[tuple[int, str]]) -> None:
         classes = named_classes(names)
@@ -148,7 +188,9 @@ class Hub:
             if was_stalled:
                 self._wake.set()
         elif isinstance(request, Look):
-            client.look(request.stream, has_confidence=request.has_confidence)
+            client.look(
+                request.stream, has_confidence=request.has_confidence, ground=request.ground
+            )
             newest = self._newest.get(request.stream)
             if newest is not None:
                 client.offer_frame(newest)

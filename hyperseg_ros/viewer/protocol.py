@@ -7,7 +7,8 @@ sends has a `number`, and nothing follows before the page has acknowledged it. A
 
     4 bytes, big endian: length of the header | header, JSON | JPEG | ids | confidence | truth
 
-whose header gives the length of each picture, 0 where there is none; the last three are PNG.
+whose header gives the length of each picture, 0 where there is none; the last three are PNG. What
+a planner says of the ground has the type `ground` instead, and one picture, PNG: the grid.
 """
 
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ class Look:
     stream: str
     """Topic of a mask, or '' for none."""
     has_confidence: bool
+    ground: str = ''
+    """Name of a node that says where the ground is free, or '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ _ASKED = {'request': _is_number, 'node': _is_name}
 _FIELDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     'hello': (Hello, {'token': _is_name}),
     'acknowledge': (Acknowledge, {'number': _is_number}),
-    'look': (Look, {'stream': _is_name, 'confidence': _is_flag}),
+    'look': (Look, {'stream': _is_name, 'confidence': _is_flag, 'ground': _is_name}),
     'seek': (Seek, {'index': _is_number}),
     'parameters': (ListParameters, _ASKED),
     'set': (SetParameter, {**_ASKED, 'name': _is_name, 'value': _is_value}),
@@ -170,19 +173,24 @@ def pack_frame(header: Mapping[str, Any], parts: Sequence[bytes]) -> bytes:
         header: What belongs to the pictures; their lengths are added.
         parts: The pictures, in the order of `PARTS`, b'' for those that are not there.
     """
-    lengths = dict(zip(PARTS, map(len, parts), strict=True))
-    text = json.dumps({'type': 'frame', **header, 'lengths': lengths}).encode()
-    return b''.join((struct.pack('>I', len(text)), text, *parts))
+    return pack_parts({'type': 'frame', **header}, dict(zip(PARTS, parts, strict=True)))
+
+
+def pack_parts(header: Mapping[str, Any], parts: Mapping[str, bytes]) -> bytes:
+    """Return a message of a header and pictures by their names."""
+    lengths = {name: len(part) for name, part in parts.items()}
+    text = json.dumps({**header, 'lengths': lengths}, allow_nan=False).encode()
+    return b''.join((struct.pack('>I', len(text)), text, *parts.values()))
 
 
 def unpack_frame(message: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return header and pictures of a frame's message, as the page reads it."""
+    """Return header and pictures of a message, as the page reads it."""
     (length,) = struct.unpack_from('>I', message)
     begin = 4 + length
     header = json.loads(message[4:begin])
     parts = {}
-    for name in PARTS:
-        end = begin + header['lengths'][name]
+    for name, length in header['lengths'].items():
+        end = begin + length
         parts[name] = message[begin:end]
         begin = end
     return header, parts

@@ -35,6 +35,7 @@ PAGE_FILES: Mapping[str, str] = {
     'classes.js': 'text/javascript',
     'charts.js': 'text/javascript',
     'controls.js': 'text/javascript',
+    'birdseye.js': 'text/javascript',
     'timeline.js': 'text/javascript',
     'icon.svg': 'image/svg+xml',
 }

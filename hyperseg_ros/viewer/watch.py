@@ -19,6 +19,8 @@ from hyperseg_ros.viewer.health import engine_report
 from hyperseg_ros.viewer.health import owner_of
 from hyperseg_ros.viewer.health import report
 from hyperseg_ros.viewer.node_control import NodeControl
+from hyperseg_ros.viewer.planners import Ground
+from hyperseg_ros.viewer.planners import find_grounds
 from hyperseg_ros.viewer.ros_thread import RosThread
 from hyperseg_ros.viewer.segmenters import FoundNode
 from hyperseg_ros.viewer.segmenters import Stream
@@ -37,6 +39,8 @@ class Watch:
         """Take the ROS thread and what asks nodes."""
         self._ros, self._control = ros, control
         self._nodes: dict[str, FoundNode] = {}
+        self.grounds: dict[str, Ground] = {}
+        """The nodes that say where the ground is free, by their names."""
         self._is_segmenter: dict[str, bool] = {}
         self._lifecycle: dict[str, tuple[str, list[str]]] = {}
         self._reports: dict[tuple[str, str], dict[str, Any]] = {}
@@ -122,6 +126,8 @@ class Watch:
     async def scan(self) -> None:
         """Look which nodes there are; quick."""
         found = await self._ros.run(lambda: find_nodes(self._ros.node))
+        grounds = await self._ros.run(lambda: find_grounds(self._ros.node))
+        self.grounds = {ground.name: ground for ground in grounds}
         gone = self._nodes.keys() - {node.name for node in found}
         self._nodes = {node.name: node for node in found}
         for name in gone:
@@ -169,6 +175,7 @@ class Watch:
             'type': 'state',
             'cause': cause,
             'segmenters': [self._segmenter_state(name) for name in names],
+            'grounds': [{'name': item.name, 'mask': item.mask} for item in self.grounds.values()],
         }
 
     def _segmenter_state(self, name: str) -> dict[str, Any]:

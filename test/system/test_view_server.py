@@ -32,7 +32,7 @@ from view_scene import whole_scene
 
 from hyperseg_ros.viewer.protocol import unpack_frame
 
-LOOK = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False}
+LOOK = {'type': 'look', 'stream': '/segmenter/mask', 'confidence': False, 'ground': ''}
 
 
 @pytest.fixture(scope='module')

@@ -3,15 +3,14 @@
 // The WebSocket: messages in and out, acknowledged when worked on; comes back when it is lost.
 
 const RETRY_MS = [300, 700, 1500, 3000];
-const PARTS = ['picture', 'ids', 'confidence', 'truth'];
 
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const parts = {};
   let begin = 4 + length;
-  for (const name of PARTS) {
-    const end = begin + header.lengths[name];
+  for (const [name, size] of Object.entries(header.lengths)) {
+    const end = begin + size;
     const type = name === 'picture' ? 'image/jpeg' : 'image/png';
     if (end > begin) parts[name] = new Blob([new Uint8Array(buffer, begin, end - begin)], { type });
     begin = end;
@@ -20,7 +19,8 @@ function unpack(buffer) {
 }
 
 export class Connection {
-  // handlers: onOpen(), onClose(reason), onState(state), onFrame(header, parts)
+  // handlers: onOpen(), onClose(reason), onState(state), onFrame(header, parts),
+  // onGround(header, parts)
   constructor(token, handlers) {
     this.token = token;
     this.handlers = handlers;
@@ -61,6 +61,7 @@ export class Connection {
     this.numFailures = 0;
     try {
       if (header.type === 'frame') await this.handlers.onFrame(header, parts);
+      else if (header.type === 'ground') await this.handlers.onGround(header, parts);
       else if (header.type === 'state') this.handlers.onState(header);
       else this.settle(header);
     } finally {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts the page together: one connection, one camera that is looked at.
 
+import { Birdseye } from './birdseye.js';
 import { Facts } from './charts.js';
 import { ClassList } from './classes.js';
 import { Connection } from './connection.js';
@@ -20,6 +21,12 @@ const picture = new Picture(get('canvas'), {
 const classes = new ClassList(get('class-list'), get('all'), get('none'), picture);
 const facts = new Facts({
   charts: get('charts'), engine: get('engine'), counts: get('counts'), more: get('more'),
+});
+const birdseye = new Birdseye({
+  box: get('ground'), canvas: get('birdseye'), select: get('ground-node'), told: get('ground-told'),
+}, () => {
+  picture.showGround(null);
+  look();
 });
 const timeline = new Timeline({
   box: get('timeline'), play: get('play'), position: get('position'), place: get('place'),
@@ -47,6 +54,9 @@ const connection = new Connection(location.hash.slice(1), {
     const problems = Object.values(header.problems);
     if (problems.length) get('reading').textContent = problems.join(' ');
   },
+  onGround: async (header, parts) => {
+    if (await birdseye.show(header, parts)) picture.showGround(header);
+  },
 });
 const controls = new Controls({
   badge: get('lifecycle'), transitions: get('transitions'), error: get('transition-error'),
@@ -62,7 +72,8 @@ function badge(text, kind) {
 function look() {
   const stream = document.hidden ? '' : select.value;
   const confidence = Boolean(picture.wantsConfidence);
-  connection?.say({ type: 'look', stream, confidence });
+  const ground = document.hidden ? '' : birdseye.name;
+  connection?.say({ type: 'look', stream, confidence, ground });
 }
 
 function update() {
@@ -74,6 +85,7 @@ function update() {
   classes.update(stream?.classes ?? []);
   facts.update(stream, segmenter?.engine);
   controls.update(segmenter);
+  birdseye.update(state.grounds ?? [], id);
   timeline.update(state.timeline);
   document.body.classList.toggle('files', Boolean(state.timeline));
   const cause = state.cause || stream?.cause || segmenter?.cause || '';

@@ -159,6 +159,10 @@ export class Picture {
     }
   }
 
+  showGround(header) {
+    this.ground = header;
+  }
+
   repaint() {
     this.colour();
     this.draw();

@@ -29,7 +29,10 @@ from hyperseg_ros.viewer.protocol import unpack_frame
     [
         ({'type': 'hello', 'token': ''}, Hello('')),
         ({'type': 'acknowledge', 'number': 3}, Acknowledge(3)),
-        ({'type': 'look', 'stream': '/s/mask', 'confidence': True}, Look('/s/mask', True)),
+        (
+            {'type': 'look', 'stream': '/s/mask', 'confidence': True, 'ground': '/g'},
+            Look('/s/mask', True, '/g'),
+        ),
         ({'type': 'parameters', 'request': 1, 'node': '/s'}, ListParameters(1, '/s')),
         (
             {'type': 'set', 'request': 2, 'node': '/s', 'name': 'classes', 'value': ['road']},
@@ -58,7 +61,9 @@ def test_messages_of_the_page_are_read(message: dict[str, object], meant: object
         ('{"type": "acknowledge", "number": true}', 'number'),
         ('{"type": "acknowledge", "number": -1}', 'number'),
         (json.dumps({'type': 'hello', 'token': 'x' * 257}), 'token'),
-        ('{"type": "look", "stream": 1, "confidence": true}', 'stream'),
+        ('{"type": "look", "stream": 1, "confidence": true, "ground": ""}', 'stream'),
+        ('{"type": "look", "stream": "", "confidence": true, "ground": []}', 'ground'),
+        ('{"type": "look", "stream": "", "confidence": true}', 'exactly'),
         ('{"type": "transition", "request": 1, "node": "/s", "transition": []}', 'transition'),
         ('{"type": "set", "request": 1, "node": "", "name": "a", "value": NaN}', 'value'),
         ('{"type": "set", "request": 1, "node": "", "name": "a", "value": [1, "b"]}', 'value'),

@@ -1,0 +1,83 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A ground's messages while somebody looks at it; everything here runs in the ROS thread."""
+
+from collections.abc import Callable
+import functools
+import importlib
+import time
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+
+from hyperseg_ros.viewer.frames import Moment
+from hyperseg_ros.viewer.pairing import Pairing
+from hyperseg_ros.viewer.planners import KINDS
+from hyperseg_ros.viewer.planners import Ground
+from hyperseg_ros.viewer.ros_feed import stamp_of
+
+MAX_BYTES = 16 * 2**20
+"""Of a message that is read: a grid of 4096 x 4096 cells."""
+
+
+class GroundFeed:
+    """Subscribes to scan, grid and free space of one node."""
+
+    def __init__(self, node: Node, ground: Ground, on_moment: Callable[[Moment], None]) -> None:
+        """Subscribe.
+
+        Args:
+            node: Ours.
+            ground: Whose messages.
+            on_moment: Called with those that belong together.
+        """
+        self._node, self.ground, self._on_moment = node, ground, on_moment
+        self._subscriptions: list[Any] = []
+        # Volatile, though the grid is latched: an old one would look like the ground of now.
+        qos = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+        parts = []
+        for part in ground.parts:
+            kind = _message_class(KINDS[part])
+            if kind is None:
+                node.get_logger().warning(
+                    f'{KINDS[part].partition("/")[0]} is not installed: {ground.name}/{part} is '
+                    f'not shown.', once=True,
+                )  # fmt: skip
+                continue
+            parts.append(part)
+            on_message = functools.partial(self._on_message, part, kind)
+            self._subscriptions.append(
+                node.create_subscription(kind, f'{ground.name}/{part}', on_message, qos, raw=True)
+            )
+        self._pairing = Pairing(parts)
+
+    def _on_message(self, part: str, kind: Any, data: bytes) -> None:
+        if len(data) > MAX_BYTES:
+            read: Callable[[], Any] = functools.partial(_refuse, len(data))
+        else:
+            read = functools.partial(deserialize_message, data, kind)
+        found = self._pairing.add(part, stamp_of(data), read, time.monotonic())
+        if found is not None:
+            self._on_moment(Moment(self.ground.name, *found))
+
+    def close(self) -> None:
+        """Unsubscribe from everything."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+
+def _message_class(name: str) -> Any:
+    package, _, kind = name.split('/')
+    try:
+        return getattr(importlib.import_module(f'{package}.msg'), kind)
+    except ImportError:
+        return None
+
+
+def _refuse(size: int) -> Any:
+    msg = f'The message has {size} bytes, at most {MAX_BYTES} are read.'
+    raise ValueError(msg)
