@@ -116,9 +116,7 @@ class Hub:
                     self._ground_feeds.pop(name).close()
             for name, ground in wanted.items():
                 if name not in self._ground_feeds:
-                    self._ground_feeds[name] = GroundFeed(
-                        self._ros.node, ground, self._on_ground
-                    )
+                    self._ground_feeds[name] = GroundFeed(self._ros.node, ground, self._on_ground)
 
         await self._ros.run(update)
 

@@ -1,0 +1,121 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`hyperseg view` with the node `ground`, in a real browser: its outputs from above."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('aiohttp')
+pytest.importorskip('nav_msgs')
+pytest.importorskip('playwright.sync_api', reason='Playwright is not installed')
+
+from node_client import Client
+from planner_process import VIEW
+from planner_process import Street
+from planner_process import planner_process
+from test_view import browser  # noqa: F401
+from test_view import needs_browser
+from test_view import page  # noqa: F401
+from view_scene import free_port
+from view_scene import server_process
+
+HEIGHT_M = round(float(VIEW.plan.pose.height_m), 4)
+POSE = {'camera_pose': f'[0.0,0.0,{HEIGHT_M},0.0,0.0,0.0]', 'label_set': 'camvid'}
+TOPICS = ('/ground/scan', '/ground/grid', '/ground/free_space')
+# How many pixels of the bird's-eye view have each colour that it draws with.
+COUNTS = """
+() => {
+  const canvas = document.getElementById('birdseye');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const style = getComputedStyle(document.documentElement);
+  const found = {};
+  for (const name of ['free', 'scan', 'outline']) {
+    const number = parseInt(style.getPropertyValue(`--${name}`).trim().slice(1), 16);
+    const colour = [number >> 16, (number >> 8) & 255, number & 255];
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] === 255 && colour.every((value, k) => value === data[i + k])) count += 1;
+    }
+    found[name] = count;
+  }
+  return found;
+}
+"""
+
+
+@pytest.fixture
+def street(client: Client) -> Street:
+    return Street(client)
+
+
+@contextlib.contextmanager
+def ground_and_server(folder: Path) -> Iterator[tuple[contextlib.ExitStack, str]]:
+    port = free_port()
+    with contextlib.ExitStack() as ground, contextlib.ExitStack() as stack:
+        stack.enter_context(server_process(folder / 'server.log', port))
+        ground.enter_context(planner_process('ground_node', folder / 'ground.log', POSE))
+        yield ground, f'http://127.0.0.1:{port}'
+
+
+def publish_until(street: Street, condition: Callable[[], bool], seconds: float = 40.0) -> bool:
+    """Publish masks meanwhile."""
+    return street.client.wait(
+        lambda: condition() or bool(street.publish() and street.client.spin(0.2)), seconds
+    )
+
+
+def num_listeners(client: Client) -> int:
+    return sum(client.node.count_subscribers(topic) for topic in TOPICS)
+
+
+@needs_browser
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_ground_is_seen_from_above_while_its_node_is_there(
+    client: Client,
+    street: Street,
+    page: Any,  # noqa: F811
+    tmp_path: Path,
+    scheme: str,
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    with ground_and_server(tmp_path) as (ground, url):
+        assert client.wait(lambda: all(client.node.count_publishers(topic) for topic in TOPICS))
+        client.spin(1.0)
+        assert num_listeners(client) == 0
+        page.goto(url)
+        assert publish_until(street, lambda: page.evaluate(COUNTS)['scan'] > 20)
+        counts = page.evaluate(COUNTS)
+        assert counts['free'] > 1000
+        assert counts['outline'] > 100
+        assert page.inner_text('#ground-node') == '/ground'
+        assert 'Nearest contact of the scan: ' in page.inner_text('#ground-told')
+        assert num_listeners(client) == 3
+        page.set_viewport_size({'width': 360, 'height': 740})
+        assert publish_until(street, lambda: page.evaluate(COUNTS)['free'] > 1000)
+        assert page.evaluate('document.documentElement.scrollWidth') <= 360
+        assert client.wait(lambda: 'this is old' in page.inner_text('#ground-told'))
+        ground.close()
+        assert client.wait(lambda: not page.is_visible('#ground'))
+        assert page.evaluate(COUNTS) == {'free': 0, 'scan': 0, 'outline': 0}
+        assert client.wait(lambda: num_listeners(client) == 0)
+
+
+@needs_browser
+def test_ground_is_left_alone_when_the_page_is_gone(
+    client: Client,
+    street: Street,
+    page: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with ground_and_server(tmp_path) as (_, url):
+        page.goto(url)
+        assert publish_until(street, lambda: num_listeners(client) == 3)
+        page.goto('about:blank')
+        assert client.wait(lambda: num_listeners(client) == 0)
+        assert client.wait(lambda: street.masks.get_subscription_count() == 0)
