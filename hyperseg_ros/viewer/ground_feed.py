@@ -3,6 +3,7 @@
 """A ground's messages while somebody looks at it; everything here runs in the ROS thread."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import functools
 import importlib
 import time
@@ -14,6 +15,8 @@ from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from hyperseg_ros.viewer.frames import Moment
+from hyperseg_ros.viewer.ground_frames import GroundMoment
+from hyperseg_ros.viewer.ground_sight import GroundSight
 from hyperseg_ros.viewer.pairing import Pairing
 from hyperseg_ros.viewer.planners import KINDS
 from hyperseg_ros.viewer.planners import Ground
@@ -26,7 +29,9 @@ MAX_BYTES = 16 * 2**20
 class GroundFeed:
     """Subscribes to scan, grid and free space of one node."""
 
-    def __init__(self, node: Node, ground: Ground, on_moment: Callable[[Moment], None]) -> None:
+    def __init__(
+        self, node: Node, ground: Ground, on_moment: Callable[[GroundMoment], None]
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -35,6 +40,7 @@ class GroundFeed:
             on_moment: Called with those that belong together.
         """
         self._node, self.ground, self._on_moment = node, ground, on_moment
+        self._sight = GroundSight(node)
         self._subscriptions: list[Any] = []
         # Volatile, though the grid is latched: an old one would look like the ground of now.
         qos = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -54,6 +60,10 @@ class GroundFeed:
             )
         self._pairing = Pairing(parts)
 
+    def update(self, ground: Ground, values: Mapping[str, Any]) -> None:
+        """Take what is known now of the node's camera and its parameters."""
+        self._sight.update(ground, values)
+
     def _on_message(self, part: str, kind: Any, data: bytes) -> None:
         if len(data) > MAX_BYTES:
             read: Callable[[], Any] = functools.partial(_refuse, len(data))
@@ -61,13 +71,15 @@ class GroundFeed:
             read = functools.partial(deserialize_message, data, kind)
         found = self._pairing.add(part, stamp_of(data), read, time.monotonic())
         if found is not None:
-            self._on_moment(Moment(self.ground.name, *found))
+            moment = Moment(self.ground.name, *found)
+            self._on_moment(GroundMoment(moment, self._sight.at))
 
     def close(self) -> None:
         """Unsubscribe from everything."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self._sight.close()
 
 
 def _message_class(name: str) -> Any:

@@ -8,7 +8,9 @@ in the frame of the robot, x ahead and y to the left.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 import math
 from typing import Any
 
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from hyperseg_core.errors import InputError
 from hyperseg_ros.viewer.encoding import encode_values
 from hyperseg_ros.viewer.frames import Moment
+from hyperseg_ros.viewer.ground_sight import Sight
+from hyperseg_ros.viewer.pairing import Stamp
 from hyperseg_ros.viewer.protocol import pack_parts
 
 MAX_POINTS = 1000
@@ -29,10 +33,20 @@ FAR_M = 10_000.0
 _UNKNOWN = 255
 
 
+@dataclass(frozen=True, slots=True)
+class GroundMoment:
+    """What a node said of the ground at a stamp, and who knows where that is in the picture."""
+
+    moment: Moment
+    """Its layers are of `scan`, `grid`, `free_space`."""
+    sight_at: Callable[[Stamp, str], Sight]
+    """Takes the stamp and the frame of the points; raises InputError where it is not known."""
+
+
 class SharedGround:
     """A moment of a ground, encoded for the first client that takes it."""
 
-    def __init__(self, moment: Moment, number: int, workers: Executor) -> None:
+    def __init__(self, moment: GroundMoment, number: int, workers: Executor) -> None:
         """Take the moment, the number that clients acknowledge, and who encodes."""
         self.moment, self.number = moment, number
         self._workers = workers
@@ -48,26 +62,45 @@ class SharedGround:
         return self._encoded
 
 
-def encode_ground(moment: Moment, number: int) -> bytes:
+def encode_ground(ground: GroundMoment, number: int) -> bytes:
     """Return a moment of a ground as a message; what cannot be read is told in its place."""
+    moment = ground.moment
     header: dict[str, Any] = {
         'type': 'ground', 'number': number, 'ground': moment.stream, 'stamp': list(moment.stamp),
     }  # fmt: skip
     problems: dict[str, str] = {}
-    pixels = b''
+    pixels, base_frame = b'', ''
+    scan, outline = np.empty((0, 2)), np.empty((0, 3))
     for name, read in moment.layers.items():
         try:
             message = read()
+            base_frame = str(message.header.frame_id)
             if name == 'scan':
-                header['scan'] = scan_points(message).round(3).tolist()
+                scan = scan_points(message)
+                header['scan'] = scan.round(3).tolist()
             elif name == 'grid':
                 cells, header['grid'] = grid_cells(message)
                 pixels = encode_values(cells, MAX_CELLS)
             else:
-                header['outline'] = outline_points(message)[:, :2].round(3).tolist()
+                outline = outline_points(message)
+                header['outline'] = outline[:, :2].round(3).tolist()
         except Exception as error:  # as of pictures, whatever a message provokes is told
             problems[name] = f'{name}: {error}'[:300]
+    try:
+        sight = ground.sight_at(moment.stamp, base_frame)
+        header['picture'] = in_picture(sight, scan, outline)
+    except Exception as error:
+        problems['picture'] = f'Not drawn into the picture: {error}'[:300]
     return pack_parts({**header, 'problems': problems}, {'grid': pixels})
+
+
+def in_picture(
+    sight: Sight, scan: NDArray[np.float64], outline: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Return where a scan (N, 2) [m] and an outline (N, 3) [m] are in the picture, as shares."""
+    places, is_seen = sight.shares(sight.on_ground(scan))
+    scan_places = places[is_seen].round(4).tolist()
+    return {'mask': sight.mask, 'scan': scan_places, 'outline': sight.lines(outline)}
 
 
 def scan_points(scan: Any) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from hyperseg_ros.viewer.clients import Client
 from hyperseg_ros.viewer.frames import Moment
 from hyperseg_ros.viewer.frames import SharedFrame
 from hyperseg_ros.viewer.ground_feed import GroundFeed
+from hyperseg_ros.viewer.ground_frames import GroundMoment
 from hyperseg_ros.viewer.ground_frames import SharedGround
 from hyperseg_ros.viewer.node_control import NodeControl
 from hyperseg_ros.viewer.protocol import Acknowledge
@@ -69,7 +70,8 @@ class Hub:
         await self._watch.scan()
         await self._update_feeds()
         self._tell()
-        await self._watch.ask()
+        await self._watch.ask(self._ground_feeds.keys())
+        await self._update_grounds()
         self._tell()
 
     def _tell(self) -> None:
@@ -117,6 +119,7 @@ class Hub:
             for name, ground in wanted.items():
                 if name not in self._ground_feeds:
                     self._ground_feeds[name] = GroundFeed(self._ros.node, ground, self._on_ground)
+                self._ground_feeds[name].update(ground, self._watch.ground_values(name))
 
         await self._ros.run(update)
 
@@ -125,10 +128,10 @@ class Hub:
         if self._is_due('stream', moment.stream):
             self._loop.call_soon_threadsafe(self._offer, moment)
 
-    def _on_ground(self, moment: Moment) -> None:
+    def _on_ground(self, ground: GroundMoment) -> None:
         """Hand what is said of a ground to the loop; called in the ROS thread."""
-        if self._is_due('ground', moment.stream):
-            self._loop.call_soon_threadsafe(self._offer_ground, moment)
+        if self._is_due('ground', ground.moment.stream):
+            self._loop.call_soon_threadsafe(self._offer_ground, ground)
 
     def _is_due(self, kind: str, name: str) -> bool:
         now_s = time.monotonic()
@@ -146,11 +149,11 @@ class Hub:
             if client.stream == moment.stream and not client.is_stalled:
                 client.offer_frame(frame)
 
-    def _offer_ground(self, moment: Moment) -> None:
+    def _offer_ground(self, ground: GroundMoment) -> None:
         self._number += 2
-        frame = SharedGround(moment, self._number, self._workers)
+        frame = SharedGround(ground, self._number, self._workers)
         for client in self._clients:
-            if client.ground == moment.stream and not client.is_stalled:
+            if client.ground == ground.moment.stream and not client.is_stalled:
                 client.offer_ground(frame)
 
     def _on_names(self, stream: str, names: list[tuple[int, str]]) -> None:

@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -81,6 +82,15 @@ class NodeControl:
         request = GetParameters.Request(names=[name])
         answer = await self._call(GetParameters, f'{node}/get_parameters', request)
         return parameter_value_to_python(answer.values[0]) if answer.values else None
+
+    async def parameter_values(self, node: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return some of a node's parameters; empty if it has none of them."""
+        request = GetParameters.Request(names=list(names))
+        answer = await self._call(GetParameters, f'{node}/get_parameters', request)
+        found = [parameter_value_to_python(value) for value in answer.values]
+        if len(found) != len(names) or all(value is None for value in found):
+            return {}
+        return dict(zip(names, found, strict=True))
 
     async def set_parameter(self, node: str, name: str, value: ParameterValue) -> str:
         """Change a parameter that may change while the node runs.

@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Iterable
 import os
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
 from hyperseg_ros.viewer.class_names import Class
 from hyperseg_ros.viewer.class_names import classes_of_checkpoint
+from hyperseg_ros.viewer.ground_sight import PARAMETERS as GROUND_PARAMETERS
 from hyperseg_ros.viewer.health import cause_without_masks
 from hyperseg_ros.viewer.health import engine_report
 from hyperseg_ros.viewer.health import owner_of
@@ -41,6 +43,7 @@ class Watch:
         self._nodes: dict[str, FoundNode] = {}
         self.grounds: dict[str, Ground] = {}
         """The nodes that say where the ground is free, by their names."""
+        self._ground_values: dict[str, dict[str, Any]] = {}
         self._is_segmenter: dict[str, bool] = {}
         self._lifecycle: dict[str, tuple[str, list[str]]] = {}
         self._reports: dict[tuple[str, str], dict[str, Any]] = {}
@@ -127,6 +130,9 @@ class Watch:
         """Look which nodes there are; quick."""
         found = await self._ros.run(lambda: find_nodes(self._ros.node))
         grounds = await self._ros.run(lambda: find_grounds(self._ros.node))
+        for name in self.grounds.keys() - {ground.name for ground in grounds}:
+            self._ground_values.pop(name, None)
+            await self._control.forget(name)
         self.grounds = {ground.name: ground for ground in grounds}
         gone = self._nodes.keys() - {node.name for node in found}
         self._nodes = {node.name: node for node in found}
@@ -139,9 +145,25 @@ class Watch:
         streams = self.streams
         self._classes = {name: item for name, item in self._classes.items() if name in streams}
 
-    async def ask(self) -> None:
-        """Ask the nodes what the graph does not tell; a node that hangs is waited for a second."""
-        await asyncio.gather(*(self._ask(node) for node in list(self._nodes.values())))
+    def ground_values(self, name: str) -> dict[str, Any]:
+        """Return the parameters of a ground's node that say where its camera is; or nothing."""
+        return self._ground_values.get(name, {})
+
+    async def ask(self, grounds: Iterable[str]) -> None:
+        """Ask the nodes what the graph does not tell; a node that hangs is waited for a second.
+
+        Args:
+            grounds: Names of those that somebody looks at.
+        """
+        nodes = [self._ask(node) for node in list(self._nodes.values())]
+        await asyncio.gather(*nodes, *map(self._ask_ground, list(grounds)))
+
+    async def _ask_ground(self, name: str) -> None:
+        try:
+            asked = self._control.parameter_values(name, GROUND_PARAMETERS)
+            self._ground_values[name] = await asyncio.wait_for(asked, _STATE_S)
+        except (HyperSegError, asyncio.TimeoutError):
+            self._ground_values.pop(name, None)
 
     async def _ask(self, node: FoundNode) -> None:
         try:

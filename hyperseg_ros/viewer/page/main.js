@@ -86,6 +86,7 @@ function update() {
   facts.update(stream, segmenter?.engine);
   controls.update(segmenter);
   birdseye.update(state.grounds ?? [], id);
+  get('ground-mode').hidden = !birdseye.name;
   timeline.update(state.timeline);
   document.body.classList.toggle('files', Boolean(state.timeline));
   const cause = state.cause || stream?.cause || segmenter?.cause || '';
@@ -161,6 +162,10 @@ for (const radio of document.querySelectorAll('input[name=mode]')) {
     picture.repaint();
   });
 }
+get('draw-ground').addEventListener('change', ({ target }) => {
+  picture.showsGround = target.checked;
+  picture.draw();
+});
 get('opacity').addEventListener('input', ({ target }) => {
   picture.opacity = Number(target.value);
   picture.draw();

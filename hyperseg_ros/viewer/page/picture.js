@@ -3,6 +3,7 @@
 // The canvas: picture and mask, ids coloured here, and what lies under the pointer.
 
 const UNLABELLED = 255;
+const GROUND_S = 0.3; // how far the ground's stamp may be from the picture's
 
 async function bitmap(blob) {
   // Values are ids, not colours: nothing may be converted.
@@ -30,6 +31,7 @@ export class Picture {
     this.handlers = handlers;
     this.mode = 'overlay';
     this.opacity = 0.5;
+    this.showsGround = true;
     this.colours = new Map();
     this.hidden = new Set();
     this.point = null; // as shares of width and height
@@ -140,6 +142,7 @@ export class Picture {
       context.drawImage(this.painted, 0, 0, canvas.width, canvas.height);
       context.globalAlpha = 1;
     }
+    this.drawGround();
     if (this.point && document.activeElement === canvas) this.drawCross();
   }
 
@@ -159,8 +162,38 @@ export class Picture {
     }
   }
 
+  // What a planner says of the ground, or null.
   showGround(header) {
     this.ground = header;
+    this.draw();
+  }
+
+  // Drawn only where it belongs: of this camera, and of a moment that is not another.
+  drawGround() {
+    const { context, canvas } = this;
+    const places = this.ground?.picture;
+    if (!this.showsGround || !places || !this.header || places.mask !== this.header.stream) return;
+    const [s, ns] = [0, 1].map((i) => this.ground.stamp[i] - this.header.stamp[i]);
+    if (Math.abs(s + ns / 1e9) > GROUND_S) return;
+    const style = getComputedStyle(document.documentElement);
+    const at = ([x, y]) => [x * canvas.width, y * canvas.height];
+    const unit = canvas.width / 320;
+    context.lineJoin = 'round';
+    for (const [colour, width] of [['#fff', 3], [style.getPropertyValue('--outline'), 1.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width * unit;
+      for (const line of places.outline) {
+        context.beginPath();
+        for (const place of line) context.lineTo(...at(place));
+        context.stroke();
+      }
+    }
+    context.fillStyle = style.getPropertyValue('--scan');
+    for (const place of places.scan) {
+      context.beginPath();
+      context.arc(...at(place), 1.5 * unit, 0, 2 * Math.PI);
+      context.fill();
+    }
   }
 
   repaint() {
