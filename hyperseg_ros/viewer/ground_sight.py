@@ -18,9 +18,9 @@ from sensor_msgs.msg import CameraInfo
 
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
-from hyperseg_ros.messages.camera_info import numbers_of
 from hyperseg_ros.planner.lens import Lens
 from hyperseg_ros.planner.lens import lens_of
+from hyperseg_ros.planner.mask_input import numbers_of
 from hyperseg_ros.planner.pose import BODY_FROM_OPTICAL
 from hyperseg_ros.planner.pose import Matrix
 from hyperseg_ros.planner.pose import matrix_of_pose

@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`hyperseg view` with the node `ground`, in a real browser: its outputs from above."""
+"""`hyperseg view` with the node `ground`, in a real browser: its outputs, from above and in the picture."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -16,22 +16,24 @@ pytest.importorskip('nav_msgs')
 pytest.importorskip('playwright.sync_api', reason='Playwright is not installed')
 
 from node_client import Client
+from node_client import node_process
 from planner_process import VIEW
 from planner_process import Street
 from planner_process import planner_process
 from test_view import browser  # noqa: F401
 from test_view import needs_browser
 from test_view import page  # noqa: F401
+from view_scene import camera_process
 from view_scene import free_port
 from view_scene import server_process
 
 HEIGHT_M = round(float(VIEW.plan.pose.height_m), 4)
 POSE = {'camera_pose': f'[0.0,0.0,{HEIGHT_M},0.0,0.0,0.0]', 'label_set': 'camvid'}
 TOPICS = ('/ground/scan', '/ground/grid', '/ground/free_space')
-# How many pixels of the bird's-eye view have each colour that it draws with.
+# How many pixels of a canvas have each colour that the ground is drawn with.
 COUNTS = """
-() => {
-  const canvas = document.getElementById('birdseye');
+(name = 'birdseye') => {
+  const canvas = document.getElementById(name);
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   const style = getComputedStyle(document.documentElement);
   const found = {};
@@ -119,3 +121,36 @@ def test_ground_is_left_alone_when_the_page_is_gone(
         page.goto('about:blank')
         assert client.wait(lambda: num_listeners(client) == 0)
         assert client.wait(lambda: street.masks.get_subscription_count() == 0)
+
+
+@needs_browser
+def test_ground_is_drawn_into_the_picture_and_switched_off(
+    client: Client,
+    page: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    remaps = [
+        word for name in ('mask', 'camera_info') for word in ('-r', f'{name}:=/segmenter/{name}')
+    ]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(camera_process(tmp_path / 'camera.log'))
+        stack.enter_context(node_process(Path('fast'), tmp_path / 'node.log'))
+        stack.enter_context(server_process(tmp_path / 'server.log', port))
+        log = tmp_path / 'ground.log'
+        stack.enter_context(planner_process('ground_node', log, POSE, *remaps))
+        page.goto(f'http://127.0.0.1:{port}')
+        page.check('input[value=mask]')
+
+        def drawn() -> dict[str, int]:
+            return page.evaluate(COUNTS, 'canvas')
+
+        assert client.wait(lambda: drawn()['outline'] > 50 and drawn()['scan'] > 5, 90)
+        assert 'Not drawn' not in page.inner_text('#ground-told')
+        page.uncheck('#draw-ground')
+        assert client.wait(lambda: drawn()['outline'] == drawn()['scan'] == 0)
+        assert page.evaluate(COUNTS)['outline'] > 100
+        page.check('#draw-ground')
+        page.check('input[value=overlay]')
+        assert client.wait(lambda: drawn()['outline'] > 50)
+        page.screenshot(path=tmp_path / 'ground.png', full_page=True)
