@@ -166,8 +166,9 @@ class GroundSight:
             msg = f'nothing has come on {ground.camera_info}'
             raise InputError(msg)
         pose = self._pose(values['camera_pose'], stamp, base_frame, info.header.frame_id)
+        camera_from_base: Matrix = np.linalg.inv(pose).astype(np.float64)
         lens = self._lens_of(info, is_rectified=bool(values['is_rectified']))
-        return Sight(ground.mask, lens, np.linalg.inv(pose), tuple(values['ground_plane']))
+        return Sight(ground.mask, lens, camera_from_base, tuple(values['ground_plane']))
 
     def _pose(self, pose: Any, stamp: Stamp, base_frame: str, camera_frame: str) -> Matrix:
         if pose:

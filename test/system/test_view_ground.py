@@ -1,6 +1,6 @@
 # Copyright 2026 The hyperseg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`hyperseg view` with the node `ground`, in a real browser: its outputs, from above and in the picture."""
+"""`hyperseg view` with the node `ground`, in a browser: its outputs from above, in the picture."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ POSE = {'camera_pose': f'[0.0,0.0,{HEIGHT_M},0.0,0.0,0.0]', 'label_set': 'camvid
 TOPICS = ('/ground/scan', '/ground/grid', '/ground/free_space')
 # How many pixels of a canvas have each colour that the ground is drawn with.
 COUNTS = """
-(name = 'birdseye') => {
-  const canvas = document.getElementById(name);
+(place) => {
+  const canvas = document.getElementById(place);
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   const style = getComputedStyle(document.documentElement);
   const found = {};
@@ -72,6 +72,10 @@ def publish_until(street: Street, condition: Callable[[], bool], seconds: float 
     )
 
 
+def counts_of(page: Any, place: str = 'birdseye') -> dict[str, int]:  # noqa: F811
+    return page.evaluate(COUNTS, place)
+
+
 def num_listeners(client: Client) -> int:
     return sum(client.node.count_subscribers(topic) for topic in TOPICS)
 
@@ -91,20 +95,20 @@ def test_ground_is_seen_from_above_while_its_node_is_there(
         client.spin(1.0)
         assert num_listeners(client) == 0
         page.goto(url)
-        assert publish_until(street, lambda: page.evaluate(COUNTS)['scan'] > 20)
-        counts = page.evaluate(COUNTS)
+        assert publish_until(street, lambda: counts_of(page)['scan'] > 20)
+        counts = counts_of(page)
         assert counts['free'] > 1000
         assert counts['outline'] > 100
         assert page.inner_text('#ground-node') == '/ground'
         assert 'Nearest contact of the scan: ' in page.inner_text('#ground-told')
         assert num_listeners(client) == 3
         page.set_viewport_size({'width': 360, 'height': 740})
-        assert publish_until(street, lambda: page.evaluate(COUNTS)['free'] > 1000)
+        assert publish_until(street, lambda: counts_of(page)['free'] > 1000)
         assert page.evaluate('document.documentElement.scrollWidth') <= 360
         assert client.wait(lambda: 'this is old' in page.inner_text('#ground-told'))
         ground.close()
         assert client.wait(lambda: not page.is_visible('#ground'))
-        assert page.evaluate(COUNTS) == {'free': 0, 'scan': 0, 'outline': 0}
+        assert counts_of(page) == {'free': 0, 'scan': 0, 'outline': 0}
         assert client.wait(lambda: num_listeners(client) == 0)
 
 
@@ -143,13 +147,13 @@ def test_ground_is_drawn_into_the_picture_and_switched_off(
         page.check('input[value=mask]')
 
         def drawn() -> dict[str, int]:
-            return page.evaluate(COUNTS, 'canvas')
+            return counts_of(page, 'canvas')
 
         assert client.wait(lambda: drawn()['outline'] > 50 and drawn()['scan'] > 5, 90)
         assert 'Not drawn' not in page.inner_text('#ground-told')
         page.uncheck('#draw-ground')
         assert client.wait(lambda: drawn()['outline'] == drawn()['scan'] == 0)
-        assert page.evaluate(COUNTS)['outline'] > 100
+        assert counts_of(page)['outline'] > 100
         page.check('#draw-ground')
         page.check('input[value=overlay]')
         assert client.wait(lambda: drawn()['outline'] > 50)
