@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
+from hyperseg_core.errors import InputError
 from hyperseg_ros.viewer.frames import Moment
 from hyperseg_ros.viewer.ground_frames import GroundMoment
 from hyperseg_ros.viewer.ground_sight import GroundSight
@@ -22,8 +23,8 @@ from hyperseg_ros.viewer.planners import KINDS
 from hyperseg_ros.viewer.planners import Ground
 from hyperseg_ros.viewer.ros_feed import stamp_of
 
-MAX_BYTES = 16 * 2**20
-"""Of a message that is read: a grid of 4096 x 4096 cells."""
+MAX_BYTES: Mapping[str, int] = {'scan': 2**22, 'grid': 2**24, 'free_space': 2**18}
+"""Of messages that are read: a million ranges, 4096 x 4096 cells, 20 000 corners."""
 
 
 class GroundFeed:
@@ -65,8 +66,8 @@ class GroundFeed:
         self._sight.update(ground, values)
 
     def _on_message(self, part: str, kind: Any, data: bytes) -> None:
-        if len(data) > MAX_BYTES:
-            read: Callable[[], Any] = functools.partial(_refuse, len(data))
+        if len(data) > MAX_BYTES[part]:
+            read: Callable[[], Any] = functools.partial(_refuse, len(data), MAX_BYTES[part])
         else:
             read = functools.partial(deserialize_message, data, kind)
         found = self._pairing.add(part, stamp_of(data), read, time.monotonic())
@@ -90,6 +91,6 @@ def _message_class(name: str) -> Any:
         return None
 
 
-def _refuse(size: int) -> Any:
-    msg = f'The message has {size} bytes, at most {MAX_BYTES} are read.'
-    raise ValueError(msg)
+def _refuse(size: int, most: int) -> Any:
+    msg = f'The message has {size} bytes, at most {most} are read.'
+    raise InputError(msg)

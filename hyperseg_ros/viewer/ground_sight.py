@@ -49,7 +49,8 @@ class Sight:
     def on_ground(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return points (N, 2) [m] of the base frame with their heights, (N, 3)."""
         nx, ny, nz, distance = self.plane
-        heights = (distance - nx * points[:, 0] - ny * points[:, 1]) / nz
+        with np.errstate(all='ignore'):  # points of a plane that stands upright are not seen
+            heights = (distance - nx * points[:, 0] - ny * points[:, 1]) / np.float64(nz)
         return np.column_stack((points, heights))
 
     def shares(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -15,11 +15,15 @@ pytest.importorskip('aiohttp')
 pytest.importorskip('nav_msgs')
 pytest.importorskip('playwright.sync_api', reason='Playwright is not installed')
 
+from geometry_msgs.msg import Point32
+from geometry_msgs.msg import PolygonStamped
+from nav_msgs.msg import OccupancyGrid
 from node_client import Client
 from node_client import node_process
 from planner_process import VIEW
 from planner_process import Street
 from planner_process import planner_process
+from sensor_msgs.msg import LaserScan
 from test_view import browser  # noqa: F401
 from test_view import needs_browser
 from test_view import page  # noqa: F401
@@ -158,3 +162,57 @@ def test_ground_is_drawn_into_the_picture_and_switched_off(
         page.check('input[value=overlay]')
         assert client.wait(lambda: drawn()['outline'] > 50)
         page.screenshot(path=tmp_path / 'ground.png', full_page=True)
+
+
+@needs_browser
+def test_absurd_messages_are_told_and_the_next_ones_drawn(
+    client: Client,
+    page: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    name = client.node.get_fully_qualified_name()
+    kinds = {'scan': LaserScan, 'grid': OccupancyGrid, 'free_space': PolygonStamped}
+    publishers = {
+        part: client.publisher(f'{name}/{part}', kind, reliable=True)
+        for part, kind in kinds.items()
+    }
+    told = page.locator('#ground-told')
+    seconds = 0
+
+    def publish(scan: LaserScan, grid: OccupancyGrid, free_space: PolygonStamped) -> bool:
+        nonlocal seconds
+        seconds += 1
+        for publisher, message in zip(publishers.values(), (scan, grid, free_space), strict=True):
+            message.header.stamp.sec = seconds
+            publisher.publish(message)
+        client.spin(0.2)
+        return True
+
+    nan = float('nan')
+    absurd = (
+        LaserScan(angle_min=nan, angle_increment=1e30, range_max=float('inf'), ranges=[1.0, nan]),
+        OccupancyGrid(data=[1, 2]),
+        PolygonStamped(),
+    )
+    absurd[1].info.width = absurd[1].info.height = 2**32 - 1
+    absurd[2].polygon.points = [Point32(x=nan, y=1e30)] * 30_000
+    good = (
+        LaserScan(angle_increment=0.1, range_max=9.0, ranges=[2.0, 2.0, nan]),
+        OccupancyGrid(data=[0] * 9),
+        PolygonStamped(),
+    )
+    good[1].info.width = good[1].info.height = 3
+    good[1].info.resolution = 1.0
+    good[2].polygon.points = [Point32(x=1.0), Point32(x=2.0), Point32(x=2.0, y=1.0)]
+    port = free_port()
+    with server_process(tmp_path / 'server.log', port):
+        page.goto(f'http://127.0.0.1:{port}')
+        # The outline is too long to be read, and may be lost on the way.
+        words = ('scan: The scan has the angles nan', 'values.', 'Not drawn into the picture')
+        assert client.wait(
+            lambda: publish(*absurd) and all(word in told.inner_text() for word in words)
+        )
+        assert client.wait(lambda: publish(*good) and counts_of(page)['free'] > 1000)
+        assert counts_of(page)['outline'] > 50
+        assert 'Nearest contact of the scan: 2.00 m.' in told.inner_text()
+        assert page.inner_text('#connection') == 'connected'

@@ -116,3 +116,30 @@ def test_other_camera_does_not_get_the_last_ones_frame() -> None:
         assert sent == []
 
     run(test)
+
+
+def test_frames_and_ground_take_turns_and_neither_is_old() -> None:
+    async def test(client: Client, sent: list[Any]) -> None:
+        client.look('/a/mask', has_confidence=False, ground='/g')
+        for number in range(3, 15, 2):
+            client.offer_frame(Frame(number))
+            client.offer_ground(Frame(100 + number))
+            await settle()
+            client.acknowledge(int(sent[-1]))
+            await settle()
+        is_ground = [int(item) > 100 for item in sent]
+        assert len(is_ground) >= 6
+        assert is_ground == [index % 2 == 1 for index in range(len(is_ground))]
+
+    run(test)
+
+
+def test_other_ground_does_not_get_the_last_ones() -> None:
+    async def test(client: Client, sent: list[Any]) -> None:
+        client.look('/a/mask', has_confidence=False, ground='/g')
+        client.offer_ground(Frame(3))
+        client.look('/a/mask', has_confidence=False, ground='/h')
+        await settle()
+        assert sent == []
+
+    run(test)
