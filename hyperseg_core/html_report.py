@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import html
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.files.atomic import write_atomically
+from hyperseg_core.render import Image
+from hyperseg_core.render import encode_jpeg
 
-_WIDTH, _QUALITY = 480, 80
-"""Pictures are shrunk to this width [px], and JPEG's quality: a report is to be mailed."""
+_WIDTH = 480
+"""Pictures are shrunk to this width [px]: a report is to be mailed."""
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto;
@@ -29,8 +30,6 @@ figure { margin: 0; flex: 1 1 14rem; max-width: 480px; }
 img { width: 100%; image-rendering: auto; border-radius: 4px; }
 figcaption { font-size: .85em; overflow-wrap: anywhere; }
 """
-
-Image = NDArray[np.uint8]
 
 
 def check_report_path(path: Path | None) -> None:
@@ -123,11 +122,4 @@ def _shown(value: object) -> str:
 
 
 def _data_url(image: Image) -> str:
-    height, width = image.shape[:2]
-    if width > _WIDTH:
-        size = (_WIDTH, max(1, round(height * _WIDTH / width)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    is_encoded, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), options)
-    assert is_encoded
-    return f'data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}'
+    return f'data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image, _WIDTH)).decode()}'

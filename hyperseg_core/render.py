@@ -15,6 +15,7 @@ from hyperseg_core.metrics import Reliability
 
 Image = NDArray[np.uint8]
 _TEXT_PX = 18
+_JPEG_QUALITY = 80
 _WRONG, _RIGHT, _UNKNOWN = (220, 50, 50), (225, 235, 225), (120, 120, 120)
 
 
@@ -128,6 +129,18 @@ def reliability_image(reliability: Reliability) -> Image:
     error = reliability.expected_calibration_error
     write(f'expected calibration error {error:.4f}', margin + 130, margin - 14)
     return image
+
+
+def encode_jpeg(image: Image, max_width: int) -> bytes:
+    """Encode an image (H, W, 3), RGB, as JPEG for browsers, no wider than `max_width` [px]."""
+    height, width = image.shape[:2]
+    if width > max_width:
+        size = (max_width, max(1, round(height * max_width / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    ordered = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    is_encoded, data = cv2.imencode('.jpg', ordered, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    assert is_encoded
+    return data.tobytes()
 
 
 def write_png(path: 'str | object', image: Image) -> None:

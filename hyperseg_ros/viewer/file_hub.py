@@ -13,8 +13,8 @@ from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.labels import IGNORE_ID
+from hyperseg_core.render import encode_jpeg
 from hyperseg_ros.viewer.clients import Client
-from hyperseg_ros.viewer.encoding import encode_picture
 from hyperseg_ros.viewer.encoding import encode_values
 from hyperseg_ros.viewer.file_frames import FileFrame
 from hyperseg_ros.viewer.file_frames import FileFrames
@@ -89,7 +89,7 @@ class FileHub:
     def _record(self, frame: FileFrame) -> None:
         answer = self._segmenter(frame.pixels)
         layers = (answer.class_ids, answer.confidence, self._truth(frame))
-        parts = [encode_picture(frame.pixels, MAX_WIDTH), *map(_encoded, layers)]
+        parts = [encode_jpeg(frame.pixels, MAX_WIDTH), *map(_encoded, layers)]
         size = list(frame.pixels.shape[:2])
         header = {
             'stream': _STREAM, 'stamp': list(frame.stamp), 'problems': {}, 'name': frame.name,

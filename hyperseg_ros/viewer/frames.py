@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from hyperseg_core.render import encode_jpeg
 from hyperseg_ros.messages.decoding import ImageDecoder
 from hyperseg_ros.messages.mask import read_ids
-from hyperseg_ros.viewer.encoding import encode_picture
 from hyperseg_ros.viewer.encoding import encode_values
 from hyperseg_ros.viewer.pairing import Stamp
 from hyperseg_ros.viewer.protocol import pack_frame
@@ -78,7 +78,7 @@ def encode_moment(moment: Moment, number: int, has_confidence: bool) -> bytes:
 
 def _picture(message: Any) -> tuple[bytes, list[int]]:
     pixels = message if isinstance(message, np.ndarray) else ImageDecoder().to_rgb(message)
-    return encode_picture(pixels, MAX_WIDTH), list(pixels.shape[:2])
+    return encode_jpeg(pixels, MAX_WIDTH), list(pixels.shape[:2])
 
 
 def _ids(message: Any) -> tuple[bytes, list[int]]:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hyperseg_ros.viewer.encoding import encode_picture
+from hyperseg_core.render import encode_jpeg
 from hyperseg_ros.viewer.encoding import encode_values
 
 
@@ -31,7 +31,7 @@ def test_wide_ids_are_thinned_out_never_mixed() -> None:
 def test_pictures_keep_their_colours_and_are_bounded() -> None:
     red = np.zeros((30, 60, 3), np.uint8)
     red[..., 0] = 200
-    read = cv2.imdecode(np.frombuffer(encode_picture(red, 40), np.uint8), cv2.IMREAD_COLOR)
+    read = cv2.imdecode(np.frombuffer(encode_jpeg(red, 40), np.uint8), cv2.IMREAD_COLOR)
     assert read.shape == (20, 40, 3)
     assert abs(int(read[..., 2].mean()) - 200) < 5  # OpenCV reads blue, green, red
     assert read[..., 0].mean() < 5
