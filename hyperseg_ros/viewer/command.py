@@ -91,15 +91,16 @@ def _show_files(
     from hyperseg_ros.viewer.file_frames import open_files
 
     frames = open_files(source, topic, truth)
-    segmenter = Segmenter(*choice)
     if rrd is None:
+        # It needs aiohttp: whether that is there is told before an engine is built.
         from hyperseg_ros.viewer.file_hub import FileHub
-        from hyperseg_ros.viewer.serving import serve  # needs aiohttp
+        from hyperseg_ros.viewer.serving import serve
 
+        segmenter = Segmenter(*choice)
         return asyncio.run(serve(lambda: FileHub(frames, segmenter), *address))
     from hyperseg_ros.viewer.rerun_recording import write_recording
 
-    count = write_recording(rrd, frames, segmenter)
+    count = write_recording(rrd, frames, Segmenter(*choice))
     for problem in frames.problems:
         _logger.warning('%s', problem)
     _logger.info('Wrote %d frames to %s; open it: rerun %s', count, rrd, rrd)
