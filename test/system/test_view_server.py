@@ -108,7 +108,7 @@ def test_nothing_is_subscribed_unless_somebody_looks(scene: Any, client: Client)
             opened = await enter(session, scene)
             await take_frames(opened, 2)
             assert client.wait(lambda: 'hyperseg_view' in listeners('/segmenter/mask'))
-            assert 'hyperseg_view' in listeners('/image')
+            assert client.wait(lambda: 'hyperseg_view' in listeners('/image'))
             assert 'hyperseg_view' not in listeners('/segmenter/confidence')
             await opened.close()
 
