@@ -89,6 +89,16 @@ def engine_report(status: Any) -> dict[str, Any]:
     return {'level': level_of(status), 'message': str(status.message), 'more': values}
 
 
+def cause_without_cameras(node: str, lifecycle: str) -> str:
+    """Say why a node has no camera to be looked at; '' where it need not have any yet."""
+    if lifecycle != 'active':
+        return ''
+    return (
+        f'{node} is active, but where its masks go is not known: of mask, confidence and overlay, '
+        f'one at most may be remapped.'
+    )
+
+
 def cause_without_masks(
     node: str, lifecycle: str, silent_s: float | None, stream: Mapping[str, Any] | None
 ) -> str:
@@ -97,7 +107,8 @@ def cause_without_masks(
     Args:
         node: The node's full name.
         lifecycle: Its state, '' where it is not known.
-        silent_s: Time since its last diagnostics [s]; None where there were none.
+        silent_s: Time since its last diagnostics, or since they are waited for [s]; None where
+            nobody waits.
         stream: The camera's report, where there was one.
     """
     if lifecycle == 'unconfigured':

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 from rclpy.node import Node
 
@@ -14,6 +15,8 @@ from hyperseg_ros.graph.image_topics import TRANSPORTS
 
 _IMAGE = 'sensor_msgs/msg/Image'
 _CHANGE_STATE = 'lifecycle_msgs/srv/ChangeState'
+_OUTPUTS = ('mask', 'confidence', 'overlay')
+"""Names of a camera's images, unless they are remapped."""
 Topics = Sequence[tuple[str, Sequence[str]]]
 """Names, and the types of each."""
 
@@ -28,16 +31,10 @@ class Stream:
     """Topic, which is what the stream is known by."""
     picture: str = ''
     """Topic of the camera; '' where it is not known yet."""
-
-    @property
-    def confidence(self) -> str:
-        """Topic of the confidence."""
-        return f'{self.mask.removesuffix("mask")}confidence'
-
-    @property
-    def label_info(self) -> str:
-        """Topic of what the ids mean."""
-        return f'{self.mask.removesuffix("mask")}label_info'
+    confidence: str = ''
+    """Topic."""
+    label_info: str = ''
+    """Topic of what the ids mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +54,32 @@ def streams_of(node: str, published: Topics, subscribed: Topics) -> tuple[Stream
         published: What it publishes.
         subscribed: What it listens to.
     """
-    names = {name for name, _ in published}
-    masks = sorted(
-        name
-        for name, types in published
-        if name.startswith(f'{node}/') and name.endswith('/mask') and _IMAGE in types
-        if f'{name.removesuffix("mask")}confidence' in names
-    )
+    images = {name for name, types in published if _IMAGE in types}
+    own = {name: name.rpartition('/') for name in images if name.startswith(f'{node}/')}
+    outputs = [prefix for prefix, _, name in own.values() if name in _OUTPUTS]
+    prefixes = sorted(prefix for prefix in set(outputs) if outputs.count(prefix) > 1)
+    moved = _remapped(images, prefixes)
     cameras = sorted(name for name, types in subscribed if TRANSPORTS.keys() & set(types))
-    is_plain = len(masks) == 1 and len(cameras) == 1
-    return tuple(
-        Stream(_camera_name(node, mask), mask, cameras[0] if is_plain else '') for mask in masks
-    )
+    is_plain = len(prefixes) == 1 and len(cameras) == 1
+    found = []
+    for prefix in prefixes:
+        mask = moved.get(f'{prefix}/mask', f'{prefix}/mask')
+        confidence = moved.get(f'{prefix}/confidence', f'{prefix}/confidence')
+        name = prefix.removeprefix(node).lstrip('/') or 'camera'
+        picture = cameras[0] if is_plain else ''
+        if {mask, confidence} <= images:
+            found.append(Stream(name, mask, picture, confidence, f'{prefix}/label_info'))
+    return tuple(found)
 
 
-def _camera_name(node: str, mask: str) -> str:
-    return mask.removeprefix(f'{node}/').removesuffix('mask').rstrip('/') or 'camera'
+def _remapped(images: set[str], prefixes: Iterable[str]) -> dict[str, str]:
+    """Return where an output went that is not under its own name.
+
+    The graph knows no remappings: one image is missing, and one is there that has another name.
+    """
+    expected = {f'{prefix}/{name}' for prefix in prefixes for name in _OUTPUTS}
+    missing, others = expected - images, images - expected
+    return dict(zip(missing, others, strict=True)) if len(missing) == len(others) == 1 else {}
 
 
 def find_nodes(node: Node) -> list[FoundNode]:
@@ -102,6 +109,5 @@ def find_nodes(node: Node) -> list[FoundNode]:
 def with_topics(streams: Iterable[Stream], told: Mapping[str, str]) -> tuple[Stream, ...]:
     """Return streams with the cameras' topics that diagnostics told, by the streams' names."""
     return tuple(
-        Stream(stream.name, stream.mask, told.get(stream.name) or stream.picture)
-        for stream in streams
+        replace(stream, picture=told.get(stream.name) or stream.picture) for stream in streams
     )

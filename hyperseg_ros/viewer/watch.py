@@ -16,6 +16,7 @@ from hyperseg_core.errors import InputError
 from hyperseg_ros.viewer.class_names import Class
 from hyperseg_ros.viewer.class_names import classes_of_checkpoint
 from hyperseg_ros.viewer.ground_sight import PARAMETERS as GROUND_PARAMETERS
+from hyperseg_ros.viewer.health import cause_without_cameras
 from hyperseg_ros.viewer.health import cause_without_masks
 from hyperseg_ros.viewer.health import engine_report
 from hyperseg_ros.viewer.health import owner_of
@@ -48,6 +49,7 @@ class Watch:
         self._lifecycle: dict[str, tuple[str, list[str]]] = {}
         self._reports: dict[tuple[str, str], dict[str, Any]] = {}
         self._heard_s: dict[str, float] = {}
+        """When each node last spoke, or since when we listen to it."""
         self._classes: dict[str, list[Class]] = {}
         self._diagnostics: Any = None
 
@@ -136,6 +138,9 @@ class Watch:
         self.grounds = {ground.name: ground for ground in grounds}
         gone = self._nodes.keys() - {node.name for node in found}
         self._nodes = {node.name: node for node in found}
+        if self._diagnostics is not None:
+            for name in self._nodes:  # one that never speaks is silent too
+                self._heard_s.setdefault(name, time.monotonic())
         for name in gone:
             self._is_segmenter.pop(name, None)
             self._lifecycle.pop(name, None)
@@ -214,8 +219,10 @@ class Watch:
                 'id': stream.mask, 'name': stream.name, 'topic': stream.picture,
                 'classes': self._classes.get(stream.mask, []), 'report': told, 'cause': cause,
             })  # fmt: skip
+        cause = cause_without_masks(name, lifecycle, silent_s, failed)
+        if not streams:
+            cause = cause or cause_without_cameras(name, lifecycle)
         return {
             'name': name, 'lifecycle': lifecycle, 'transitions': transitions,
-            'engine': self._reports.get((name, 'engine')), 'streams': streams,
-            'cause': cause_without_masks(name, lifecycle, silent_s, failed),
+            'engine': self._reports.get((name, 'engine')), 'streams': streams, 'cause': cause,
         }  # fmt: skip

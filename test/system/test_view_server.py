@@ -10,6 +10,7 @@ import functools
 import json
 from pathlib import Path
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from aiohttp import WSMsgType
 from node_client import Client
 from node_client import environment
 from node_client import node_process
+from view_scene import camera_process
 from view_scene import free_port
 from view_scene import server_process
 from view_scene import whole_scene
@@ -141,6 +143,7 @@ class Page:
     def __init__(self, opened: Any) -> None:
         self._opened = opened
         self.state: dict[str, Any] = {}
+        self.num_frames = 0
         self._answers: dict[int, Any] = {}
 
     async def ask(self, **message: Any) -> dict[str, Any]:
@@ -162,6 +165,7 @@ class Page:
                     self._answers[found['request']] = found
             else:
                 found, _ = unpack_frame(message.data)
+                self.num_frames += 1
             await self._opened.send_json({'type': 'acknowledge', 'number': found['number']})
 
     def is_in(self, name: str, lifecycle: str) -> bool:
@@ -208,6 +212,34 @@ def test_node_that_is_not_configured_is_found_and_brought_up(tmp_path: Path) -> 
             stack.enter_context(node_process(Path(checkpoint), log, *options))
         stack.enter_context(server_process(tmp_path / 'server.log', port))
         asyncio.run(run())
+
+
+def test_remapped_masks_come_and_a_node_that_hung_before_is_told(tmp_path: Path) -> None:
+    port, name = free_port(), '/moved/segmenter'
+    options = ['-r', '__ns:=/moved', '-r', '~/mask:=/perception/mask']
+    hangs = contextlib.ExitStack()
+
+    async def look(condition: Callable[[Page], bool]) -> None:
+        url = f'http://127.0.0.1:{port}'
+        async with (
+            ClientSession() as session,
+            session.ws_connect(f'{url}/ws', headers={'Origin': url}, max_msg_size=0) as opened,
+        ):
+            await opened.send_json({'type': 'hello', 'token': ''})
+            await opened.send_json({**LOOK, 'stream': '/perception/mask'})
+            page = Page(opened)
+            await page.wait(lambda: bool(page.state) and condition(page))
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(camera_process(tmp_path / 'camera.log', '-r', '__ns:=/moved'))
+        node = stack.enter_context(node_process(Path('fast'), tmp_path / 'node.log', *options))
+        stack.enter_context(server_process(tmp_path / 'server.log', port))
+        asyncio.run(look(lambda page: page.num_frames > 3))
+        time.sleep(1.5)  # nobody looks: what was heard is forgotten
+        node.send_signal(signal.SIGSTOP)
+        hangs.callback(node.send_signal, signal.SIGCONT)
+        with hangs:
+            asyncio.run(look(lambda page: 'hangs' in page.segmenter(name).get('cause', '')))
 
 
 def test_port_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -22,9 +22,30 @@ def published(*prefixes: str) -> list[tuple[str, list[str]]]:
 def test_one_cameras_topic_is_what_the_node_listens_to() -> None:
     subscribed = [('/camera/image', [COMPRESSED]), ('/clock', ['rosgraph_msgs/msg/Clock'])]
     (stream,) = streams_of('/segmenter', published('/segmenter/'), subscribed)
-    assert stream == Stream('camera', '/segmenter/mask', '/camera/image')
-    assert stream.confidence == '/segmenter/confidence'
-    assert stream.label_info == '/segmenter/label_info'
+    assert stream == Stream(
+        'camera', '/segmenter/mask', '/camera/image', '/segmenter/confidence',
+        '/segmenter/label_info',
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ['mask', 'confidence', 'overlay'])
+def test_an_output_that_is_remapped_is_found(name: str) -> None:
+    topics = [
+        ('/perception/out' if topic == f'/ns/s/front/{name}' else topic, types)
+        for topic, types in published('/ns/s/front/', '/ns/s/rear/')
+    ]
+    front, rear = streams_of('/ns/s', topics, [])
+    assert (front.name, rear.name) == ('front', 'rear')
+    found = {'mask': front.mask, 'confidence': front.confidence}
+    expected = {'mask': '/ns/s/front/mask', 'confidence': '/ns/s/front/confidence'}
+    assert found == (expected | {name: '/perception/out'} if name in expected else expected)
+    assert front.label_info == '/ns/s/front/label_info'
+    assert rear.mask == '/ns/s/rear/mask'
+
+
+def test_masks_that_cannot_be_told_from_other_images_are_left_out() -> None:
+    topics = [*published('/s/')[2:], ('/a', [IMAGE]), ('/b', [IMAGE])]
+    assert streams_of('/s', topics, []) == ()
 
 
 def test_topics_of_several_cameras_are_told_by_diagnostics() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from hyperseg_ros.node.health import StreamHealth
 from hyperseg_ros.node.health import values
+from hyperseg_ros.viewer.health import cause_without_cameras
 from hyperseg_ros.viewer.health import cause_without_masks
 from hyperseg_ros.viewer.health import owner_of
 from hyperseg_ros.viewer.health import report
@@ -81,3 +82,8 @@ def test_cause_of_silence(lifecycle: str, silent_s: float | None, told: str) -> 
 def test_a_failed_configuration_is_told_with_its_reason() -> None:
     found = report(status('Cannot configure: no such checkpoint.', [], b'\x02'))
     assert 'no such checkpoint' in cause_without_masks('/s', 'unconfigured', 0.5, found)
+
+
+def test_an_active_node_without_cameras_says_what_keeps_them_from_being_found() -> None:
+    assert 'may be remapped' in cause_without_cameras('/s', 'active')
+    assert cause_without_cameras('/s', 'unconfigured') == ''
