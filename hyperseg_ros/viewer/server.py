@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 import contextlib
 from importlib import resources
+from typing import Any
 from typing import Protocol
 
 from aiohttp import WSCloseCode
@@ -53,6 +54,15 @@ _HEADERS = {
 _HELLO_S = 10.0
 _HEARTBEAT_S = 15.0
 MAX_CLIENTS = 16
+"""Pages that are served."""
+_MAX_STRANGERS = 16
+"""Sockets that have not shown their token; the oldest makes room."""
+_REASONS: Mapping[int, str] = {
+    WSCloseCode.MESSAGE_TOO_BIG: f'Message is longer than {MAX_REQUEST_BYTES} bytes.',
+    WSCloseCode.INVALID_TEXT: 'Message is no UTF-8.',
+    WSCloseCode.PROTOCOL_ERROR: 'Message is no part of a WebSocket.',
+}
+"""Of what aiohttp itself closes for, which gives the code alone."""
 
 
 def read_page() -> dict[str, bytes]:
@@ -81,6 +91,17 @@ class Hub(Protocol):
         """Work until cancelled."""
 
 
+class _Socket(web.WebSocketResponse):
+    """A WebSocket that is never closed without a reason."""
+
+    async def close(
+        self, *, code: int = WSCloseCode.OK, message: bytes = b'', **more: Any
+    ) -> bool:
+        """Close it."""
+        reason = message or _REASONS.get(code, '').encode()
+        return await super().close(code=code, message=reason, **more)
+
+
 class Server:
     """Checks who asks, and hands WebSockets to the hub."""
 
@@ -97,6 +118,9 @@ class Server:
         self._takes_addresses = not is_loopback(host)
         self._page = read_page()
         self._sockets: set[web.WebSocketResponse] = set()
+        self._strangers: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
+        """Those of the sockets that have not shown the token, the oldest first."""
+        self._num_pages = 0
 
     def application(self) -> web.Application:
         """Return the application."""
@@ -130,22 +154,27 @@ class Server:
         problem = problem_with_origin(origin, host)
         if problem:
             return web.Response(status=403, text=problem, headers=_HEADERS)
-        if len(self._sockets) >= MAX_CLIENTS:
-            told = f'{MAX_CLIENTS} pages are open already; close one.'
-            return web.Response(status=503, text=told, headers=_HEADERS)
         # Pictures are compressed already, and compressing them again costs the robot.
-        socket = web.WebSocketResponse(
-            max_msg_size=MAX_REQUEST_BYTES, heartbeat=_HEARTBEAT_S, compress=False
-        )
+        socket = _Socket(max_msg_size=MAX_REQUEST_BYTES, heartbeat=_HEARTBEAT_S, compress=False)
         await socket.prepare(request)
         self._sockets.add(socket)
+        self._strangers[socket] = request.transport
+        self._make_room()
         try:
             await self._converse(socket)
         except InputError as error:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=close_reason(str(error)))
         finally:
             self._sockets.discard(socket)
+            self._strangers.pop(socket, None)
         return socket
+
+    def _make_room(self) -> None:
+        """Cut off those that have said nothing for longest, if there are too many of them."""
+        while len(self._strangers) > _MAX_STRANGERS:
+            transport = self._strangers.pop(next(iter(self._strangers)))
+            if transport is not None:  # asking it to close would wait for its answer
+                transport.abort()
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:
         """Let a page in, and serve it until it leaves.
@@ -166,6 +195,10 @@ class Server:
         ):
             msg = 'The token is missing or wrong; open the address that `hyperseg view` printed.'
             raise InputError(msg)
+        if self._num_pages >= MAX_CLIENTS:
+            msg = f'{MAX_CLIENTS} pages are open already; close one.'
+            raise InputError(msg)
+        self._strangers.pop(socket, None)
 
         async def send(message: bytes | str) -> None:
             with contextlib.suppress(ConnectionError):  # the page has left; reading says so
@@ -176,11 +209,13 @@ class Server:
 
         client = Client(send)
         sending = asyncio.create_task(client.run())
+        self._num_pages += 1
         self._hub.enter(client)
         try:
             while (text := await _receive(socket)) is not None:
                 self._hub.take(client, parse_request(text))
         finally:
+            self._num_pages -= 1
             self._hub.leave(client)
             sending.cancel()
 

@@ -17,6 +17,7 @@ from aiohttp import WSMsgType
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from hyperseg_ros.viewer.server import MAX_CLIENTS
 from hyperseg_ros.viewer.server import PAGE_FILES
 from hyperseg_ros.viewer.server import Server
 from hyperseg_ros.viewer.server import read_page
@@ -122,7 +123,7 @@ HELLO = json.dumps({'type': 'hello', 'token': 'right-token'})
         ([HELLO, 'nonsense'], 1008, 'no JSON'),
         ([HELLO, '{"type": "open", "path": "/etc/passwd"}'], 1008, 'unknown'),
         ([HELLO, b'bytes'], 1008, 'not bytes'),
-        ([HELLO, 'x' * 100_000], 1009, ''),
+        ([HELLO, 'x' * 100_000], 1009, 'longer than 8192 bytes'),
     ],
 )
 def test_malformed_messages_close_with_a_reason(
@@ -144,5 +145,49 @@ def test_token_opens() -> None:
             message = json.loads((await socket.receive()).data)
             assert message['type'] == 'state'
             assert len(at.hub.clients) == 1
+
+    serve(test, 'right-token')
+
+
+def test_text_that_is_no_utf8_closes_with_a_reason() -> None:
+    async def test(at: Any) -> None:
+        async with at.session.ws_connect(f'{at.url}/ws', headers={'Origin': at.url}) as socket:
+            await socket._writer.send_frame(b'\xff', WSMsgType.TEXT)
+            message = await asyncio.wait_for(socket.receive(), 10)
+            assert (message.data, message.extra) == (1007, 'Message is no UTF-8.')
+
+    serve(test)
+
+
+def test_those_without_the_token_do_not_keep_a_page_out() -> None:
+    async def test(at: Any) -> None:
+        headers = {'Origin': at.url}
+        strangers = [
+            await at.session.ws_connect(f'{at.url}/ws', headers=headers) for _ in range(60)
+        ]
+        async with at.session.ws_connect(f'{at.url}/ws', headers=headers) as socket:
+            await socket.send_str(HELLO)
+            message = await asyncio.wait_for(socket.receive(), 5)
+            assert json.loads(message.data)['type'] == 'state'
+        oldest = await asyncio.wait_for(strangers[0].receive(), 5)
+        assert oldest.type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+
+    serve(test, 'right-token')
+
+
+def test_one_page_too_many_is_told_so() -> None:
+    async def test(at: Any) -> None:
+        pages = []
+        for _ in range(MAX_CLIENTS):
+            page = await at.session.ws_connect(f'{at.url}/ws', headers={'Origin': at.url})
+            await page.send_str(HELLO)
+            await page.receive()
+            pages.append(page)
+        closed, told = await ending(at, HELLO)
+        assert (closed, told) == (1008, '16 pages are open already; close one.')
+        await pages[0].close()
+        async with at.session.ws_connect(f'{at.url}/ws', headers={'Origin': at.url}) as socket:
+            await socket.send_str(HELLO)
+            assert (await socket.receive()).type == WSMsgType.TEXT
 
     serve(test, 'right-token')
