@@ -191,6 +191,11 @@ def test_parameter_is_changed_and_one_is_refused_with_the_nodes_reason(
     sync_api.expect(row.locator('p')).to_have_text(
         re.compile('confidence_threshold'), timeout=WAIT_MS
     )
+    field.fill('')
+    field.press('Enter')
+    sync_api.expect(row.locator('p')).to_have_text('A number is expected.', timeout=WAIT_MS)
+    answer = client.call(GetParameters, '/segmenter/get_parameters', request, 30)
+    assert answer.values[0].double_value == 0.25
     field.fill('0')
     field.press('Enter')
     sync_api.expect(row.locator('p')).to_have_text('changed', timeout=WAIT_MS)
@@ -292,7 +297,8 @@ def test_files_are_played_sought_and_compared_with_their_truth(page: Any, tmp_pa
     for index in range(4):
         frame = scene.frame(0.5 * index)
         write_png(folder / f'f{index}.png', frame.image)
-        write_png(truth / f'f{index}.png', frame.labels)
+        if index < 3:
+            write_png(truth / f'f{index}.png', frame.labels)
     port = free_port()
     options = ('--truth', str(truth), '--checkpoint', 'fast')
     with server_process(tmp_path / 'log', port, str(folder), *options):
@@ -314,3 +320,12 @@ def test_files_are_played_sought_and_compared_with_their_truth(page: Any, tmp_pa
         wait_for(lambda: 'truth' in page.text_content('#reading'))
         wait_for(lambda: page.text_content('#reading').endswith(', f1'))
         assert not page.is_visible('#parameters')
+        page.fill('#position', '3')  # it has no truth: nothing else may pass for it
+        wait_for(lambda: page.text_content('#place') == '4 of 4: f3')
+        page.check('input[value=picture]')
+        picture = page.evaluate(PIXELS)['digest']
+        for mode in ('truth', 'errors'):
+            page.check(f'input[value={mode}]')
+            assert page.evaluate(PIXELS)['digest'] == picture
+        page.hover('#canvas', position={'x': 12, 'y': 10})
+        wait_for(lambda: 'no truth, f3' in page.text_content('#reading'))

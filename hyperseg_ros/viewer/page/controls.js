@@ -26,12 +26,19 @@ function field(parameter) {
   return input;
 }
 
+// An emptied field is no 0, which may mean something else altogether.
+function number(text) {
+  const value = Number(text);
+  if (!text.trim() || !Number.isFinite(value)) throw new Error('A number is expected.');
+  return value;
+}
+
 function valueOf(input, kind) {
   if (kind === 'bool') return input.checked;
-  if (kind === 'float' || kind === 'int') return Number(input.value);
+  if (kind === 'float' || kind === 'int') return number(input.value);
   if (!kind.startsWith('list')) return input.value;
   const words = input.value.split(',').map((word) => word.trim()).filter(Boolean);
-  return kind === 'list[int]' ? words.map(Number) : words;
+  return kind === 'list[int]' ? words.map(number) : words;
 }
 
 export class Controls {

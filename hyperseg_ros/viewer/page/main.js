@@ -49,7 +49,7 @@ const connection = new Connection(location.hash.slice(1), {
     if (header.stream !== select.value) return;
     await picture.show(header, parts);
     if (picture.ids) classes.see(picture.ids.data);
-    get('truth-modes').hidden = !parts.truth;
+    if (parts.truth) get('truth-modes').hidden = false; // others of the frames may have none
     timeline.shown(header);
     const problems = Object.values(header.problems);
     if (problems.length) get('reading').textContent = problems.join(' ');
@@ -115,7 +115,8 @@ function change() {
 
 function described({ x, y, id, confidence, stamp, truth, name }) {
   const sure = confidence === null ? '' : `, confidence ${(100 * confidence).toFixed(0)} %`;
-  const right = truth === null ? '' : `, truth ${classes.nameOf(truth)}`;
+  const unknown = get('truth-modes').hidden ? '' : ', no truth';
+  const right = truth === null ? unknown : `, truth ${classes.nameOf(truth)}`;
   const when = name === null ? `stamp ${stamp}` : name;
   return `x ${x}, y ${y}: ${classes.nameOf(id)}${sure}${right}, ${when}`;
 }

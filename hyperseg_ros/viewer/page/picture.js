@@ -85,10 +85,16 @@ export class Picture {
     this.read();
   }
 
+  // What is shown: a frame without truth has none to show, nor errors.
+  get shownMode() {
+    const isOfTruth = this.mode === 'truth' || this.mode === 'errors';
+    return isOfTruth && !this.truth ? 'picture' : this.mode;
+  }
+
   // Paint the ids by their classes' colours; those switched off stay transparent.
   colour() {
     if (!this.ids) return;
-    const source = this.mode === 'truth' && this.truth ? this.truth : this.ids;
+    const source = this.shownMode === 'truth' ? this.truth : this.ids;
     const { data, width, height } = source;
     const table = new Uint32Array(256);
     const bytes = new Uint8Array(table.buffer);
@@ -97,7 +103,7 @@ export class Picture {
       bytes.set([...this.colourOf(id), isShown ? 255 : 0], 4 * id);
     }
     const pixels = new Uint32Array(data.length);
-    if (this.mode === 'errors' && this.truth) this.paintErrors(pixels);
+    if (this.shownMode === 'errors') this.paintErrors(pixels);
     else for (let i = 0; i < data.length; i += 1) pixels[i] = table[data[i]];
     if (!this.painted || this.painted.width !== width || this.painted.height !== height) {
       this.painted = new OffscreenCanvas(width, height);
@@ -134,10 +140,11 @@ export class Picture {
     context.globalAlpha = 1;
     context.fillStyle = '#000';
     context.fillRect(0, 0, canvas.width, canvas.height);
-    const isWhole = this.mode === 'mask' || this.mode === 'truth';
+    const mode = this.shownMode;
+    const isWhole = mode === 'mask' || mode === 'truth';
     if (this.picture && !isWhole) context.drawImage(this.picture, 0, 0);
-    if (this.ids && this.mode !== 'picture') {
-      context.globalAlpha = isWhole || this.mode === 'errors' ? 1 : this.opacity;
+    if (this.ids && mode !== 'picture') {
+      context.globalAlpha = isWhole || mode === 'errors' ? 1 : this.opacity;
       context.imageSmoothingEnabled = false;
       context.drawImage(this.painted, 0, 0, canvas.width, canvas.height);
       context.globalAlpha = 1;
