@@ -20,6 +20,7 @@ class Pairing:
         self._layers = set(layers)
         self._waiting: dict[Stamp, dict[str, Any]] = {}
         self._complete_s: float | None = None
+        self._shown_s = 0.0
         self._newest: Stamp = (0, 0)
 
     def expect(self, layers: Iterable[str]) -> None:
@@ -42,7 +43,7 @@ class Pairing:
         found = self._waiting.setdefault(stamp, {})
         found[layer] = payload
         if self._layers <= found.keys():
-            self._complete_s, self._newest = now_s, stamp
+            self._complete_s, self._newest, self._shown_s = now_s, stamp, now_s
             for known in list(self._waiting):  # none before this one is shown any more
                 del self._waiting[known]
                 if known == stamp:
@@ -50,7 +51,9 @@ class Pairing:
             return stamp, found
         while len(self._waiting) > _MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
-        if now_s - self._complete_s > _PATIENCE_S and stamp >= self._newest:
-            self._newest = stamp
+        # Where stamps have gone back, as of a bag that begins anew, none would ever be newer.
+        is_newest = stamp >= self._newest or now_s - self._shown_s > _PATIENCE_S
+        if now_s - self._complete_s > _PATIENCE_S and is_newest:
+            self._newest, self._shown_s = stamp, now_s
             return stamp, dict(found)
         return None

@@ -39,6 +39,20 @@ def test_a_bag_that_begins_anew_is_shown() -> None:
         assert pairing.add('ids', stamp, 'i', 0.0) is not None
 
 
+def test_masks_alone_are_shown_when_their_bag_begins_anew() -> None:
+    pairing = Pairing(['picture', 'ids'])
+    first = [pairing.add('ids', (100 + i, 0), i, 0.1 * i) for i in range(40)]
+    again = [pairing.add('ids', (100 + i, 0), i, 4 + 0.1 * i) for i in range(40)]
+    assert first[-1] is not None
+    assert again[-1] is not None
+    pairing = Pairing(['picture', 'ids'])
+    for i in range(40):
+        pairing.add('ids', (100 + i, 0), i, 0.1 * i)
+    shown = [pairing.add('ids', (i, 0), i, 4 + 0.1 * i) for i in range(30)]
+    assert shown[0] is None
+    assert shown[-1] == ((29, 0), {'ids': 29})
+
+
 def test_what_never_pairs_does_not_pile_up() -> None:
     pairing = Pairing(['picture', 'ids'])
     for i in range(10_000):
