@@ -54,11 +54,8 @@ def view_command(
         rrd: For files: write a recording for rerun instead of serving a page.
     """
     _check(port, token, max_rate)
-    if source is None and rrd is not None:
-        msg = (
-            '--rrd records files: name a folder, a video or a bag. For live topics, record a bag.'
-        )
-        raise InputError(msg)
+    if source is None:
+        _check_live(topic, truth, rrd)
     wanted = token if token is not None or is_loopback(host) else new_token()
     address = (host, port, wanted or '')
     if source is not None:
@@ -98,8 +95,12 @@ def _show_files(
 
         segmenter = Segmenter(*choice)
         return asyncio.run(serve(lambda: FileHub(frames, segmenter), *address))
+    from hyperseg_ros.viewer.rerun_recording import check_recording_path
+    from hyperseg_ros.viewer.rerun_recording import import_rerun
     from hyperseg_ros.viewer.rerun_recording import write_recording
 
+    import_rerun()  # told before an engine is built
+    check_recording_path(rrd)
     count = write_recording(rrd, frames, Segmenter(*choice))
     for problem in frames.problems:
         _logger.warning('%s', problem)
@@ -120,6 +121,17 @@ def _check(port: int, token: str | None, max_rate_hz: float) -> None:
     if not 0.1 <= max_rate_hz <= 120:
         msg = f'--max-rate is {max_rate_hz:g}, expected 0.1 to 120 Hz.'
         raise ConfigError(msg)
+
+
+def _check_live(topic: str | None, truth: str | None, rrd: Path | None) -> None:
+    """Refuse what is for files alone: the page of the graph would not show it."""
+    for option, value in (('--topic', topic), ('--truth', truth), ('--rrd', rrd)):
+        if value is not None:
+            msg = (
+                f'{option} is for files: name a folder, a video or a bag before it. For live '
+                f'topics, record a bag.'
+            )
+            raise InputError(msg)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hyperseg_core.data.pairs import read_ids as read_id_file
 from hyperseg_core.errors import InputError
 from hyperseg_core.frames.sources import open_frames
+from hyperseg_core.labels import IGNORE_ID
 from hyperseg_ros.bags.connection import RawMessage
 from hyperseg_ros.bags.files import ENDINGS
 from hyperseg_ros.bags.files import bag_files
@@ -60,6 +61,13 @@ class FileFrames:
     def __iter__(self) -> Iterator[FileFrame]:
         """Read them."""
         return self.read(self)
+
+
+def known_truth(frame: FileFrame, num_classes: int) -> NDArray[np.uint8] | None:
+    """Return a frame's labels; ids that no class has, as CamVid's void, are unlabelled."""
+    if frame.truth is None:
+        return None
+    return np.where(frame.truth < num_classes, frame.truth, np.uint8(IGNORE_ID))
 
 
 def is_bag(path: Path) -> bool:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from hyperseg_core.errors import HyperSegError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
-from hyperseg_core.labels import IGNORE_ID
 from hyperseg_core.render import encode_jpeg
 from hyperseg_ros.viewer.clients import Client
 from hyperseg_ros.viewer.encoding import encode_values
 from hyperseg_ros.viewer.file_frames import FileFrame
 from hyperseg_ros.viewer.file_frames import FileFrames
+from hyperseg_ros.viewer.file_frames import known_truth
 from hyperseg_ros.viewer.frames import MAX_WIDTH
 from hyperseg_ros.viewer.protocol import Acknowledge
 from hyperseg_ros.viewer.protocol import Hello
@@ -88,7 +88,8 @@ class FileHub:
 
     def _record(self, frame: FileFrame) -> None:
         answer = self._segmenter(frame.pixels)
-        layers = (answer.class_ids, answer.confidence, self._truth(frame))
+        truth = known_truth(frame, len(self._segmenter.label_set))
+        layers = (answer.class_ids, answer.confidence, truth)
         parts = [encode_jpeg(frame.pixels, MAX_WIDTH), *map(_encoded, layers)]
         size = list(frame.pixels.shape[:2])
         header = {
@@ -96,13 +97,6 @@ class FileHub:
             'index': len(self._recording), 'sizes': {'picture': size, 'ids': size},
         }  # fmt: skip
         self._recording.add(header, parts)
-
-    def _truth(self, frame: FileFrame) -> NDArray[np.uint8] | None:
-        """Return a frame's labels; ids that no class has, as CamVid's void, are unlabelled."""
-        if frame.truth is None:
-            return None
-        is_class = frame.truth < len(self._segmenter.label_set)
-        return np.where(is_class, frame.truth, np.uint8(IGNORE_ID))
 
     def state(self) -> dict[str, Any]:
         """Return what pages are told: one segmenter with one stream, and the time line."""

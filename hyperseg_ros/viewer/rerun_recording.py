@@ -12,6 +12,7 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_core.labels import IGNORE_ID
 from hyperseg_ros.viewer.file_frames import FileFrames
+from hyperseg_ros.viewer.file_frames import known_truth
 
 _QUALITY = 80
 _UNLABELLED = (0, 0, 0, 0)
@@ -31,6 +32,20 @@ def import_rerun() -> Any:
     return rerun
 
 
+def check_recording_path(path: Path) -> None:
+    """Check before long work that a recording can be written.
+
+    Raises:
+        ConfigError: If there is no folder for it, or one of its name.
+    """
+    if not path.parent.is_dir():
+        msg = f'--rrd {str(path)!r}: there is no folder {path.parent}; make it first.'
+        raise ConfigError(msg)
+    if path.is_dir():
+        msg = f'--rrd {str(path)!r} is a folder, expected a file; add a name.'
+        raise ConfigError(msg)
+
+
 def write_recording(path: Path, frames: FileFrames, segmenter: Segmenter) -> int:
     """Segment all frames and write them; returns how many.
 
@@ -39,16 +54,30 @@ def write_recording(path: Path, frames: FileFrames, segmenter: Segmenter) -> int
     `frame` counts, `stamp` is the time of the source [s].
 
     Raises:
-        ConfigError: If rerun is not installed, or the folder is missing.
+        ConfigError: If rerun is not installed, or the path is none for a file.
         OSError: If the file cannot be written.
     """
     rerun = import_rerun()
-    if not path.parent.is_dir():
-        msg = f'--rrd {str(path)!r}: there is no folder {path.parent}; make it first.'
-        raise ConfigError(msg)
+    check_recording_path(path)
     unfinished = path.with_name(f'.{path.name}.part')
     recording = rerun.RecordingStream('hyperseg_view', recording_id=frames.title)
-    recording.save(unfinished)
+    try:
+        try:
+            recording.save(unfinished)
+        except RuntimeError as err:  # what rerun makes of an OSError
+            raise OSError(str(err)) from err
+        try:
+            count = _write(rerun, recording, frames, segmenter)
+            recording.flush()
+        finally:
+            recording.disconnect()
+        unfinished.replace(path)
+    finally:  # also where it is interrupted: nobody looks for what is left
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _write(rerun: Any, recording: Any, frames: FileFrames, segmenter: Segmenter) -> int:
     labels = segmenter.label_set
     described = [
         rerun.AnnotationInfo(id=index, label=item.name, color=item.colour)
@@ -65,10 +94,8 @@ def write_recording(path: Path, frames: FileFrames, segmenter: Segmenter) -> int
         recording.log('camera', picture.compress(jpeg_quality=_QUALITY))
         recording.log('camera/mask', rerun.SegmentationImage(answer.class_ids))
         recording.log('camera/confidence', rerun.Image(answer.confidence))
-        if frame.truth is not None:
-            recording.log('camera/truth', rerun.SegmentationImage(frame.truth))
+        truth = known_truth(frame, len(labels))
+        if truth is not None:
+            recording.log('camera/truth', rerun.SegmentationImage(truth))
         count += 1
-    recording.flush()
-    recording.disconnect()
-    unfinished.replace(path)
     return count

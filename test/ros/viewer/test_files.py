@@ -21,6 +21,7 @@ from hyperseg_ros.cli import create_app
 from hyperseg_ros.viewer.clients import Client
 from hyperseg_ros.viewer.file_frames import FileFrame
 from hyperseg_ros.viewer.file_frames import FileFrames
+from hyperseg_ros.viewer.file_frames import known_truth
 from hyperseg_ros.viewer.file_frames import open_files
 from hyperseg_ros.viewer.file_hub import FileHub
 from hyperseg_ros.viewer.protocol import Acknowledge
@@ -29,6 +30,7 @@ from hyperseg_ros.viewer.protocol import Look
 from hyperseg_ros.viewer.protocol import Seek
 from hyperseg_ros.viewer.protocol import unpack_frame
 from hyperseg_ros.viewer.recording import Recording
+from hyperseg_ros.viewer.rerun_recording import write_recording
 
 
 def _images(folder: Path, count: int) -> Path:
@@ -218,3 +220,26 @@ def test_recording_of_nothing_or_without_rerun_says_what_to_type(
     images = _images(tmp_path / 'images', 1)
     assert run(['view', str(images), '--rrd', str(tmp_path / 'a.rrd')], create_app()) != 0
     assert "pip install 'hyperseg_ros[rerun]'" in capsys.readouterr().err
+
+
+def test_recording_that_cannot_be_written_is_told_before_and_leaves_nothing(
+    segmenter: Segmenter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('rerun')
+    images, out = _images(tmp_path / 'images', 1), tmp_path / 'out'
+    out.mkdir()
+    assert run(['view', str(images), '--rrd', str(out)], create_app()) == 2
+    told = capsys.readouterr().err
+    assert 'is a folder, expected a file' in told
+    assert 'Segmenting on' not in told
+    assert run(['view', str(images), '--rrd', '/proc/a.rrd'], create_app()) == 2
+    assert '/proc' in capsys.readouterr().err
+    with pytest.raises(InputError, match='the rest is damaged'):
+        write_recording(out / 'a.rrd', _frames(1, 'the rest is damaged'), segmenter)
+    assert list(out.iterdir()) == []
+
+
+def test_ids_that_no_class_has_are_unlabelled() -> None:
+    ids = np.array([[0, 10, 11, 200, 255]], np.uint8)
+    frame = FileFrame('a', (0, 0), np.zeros((1, 5, 3), np.uint8), ids)
+    assert np.array_equal(known_truth(frame, 11), [[0, 10, 255, 255, 255]])
