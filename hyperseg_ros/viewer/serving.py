@@ -14,7 +14,7 @@ from hyperseg_core.errors import InputError
 from hyperseg_ros.viewer.server import Hub
 from hyperseg_ros.viewer.server import Server
 
-_EVERYWHERE = {'0.0.0.0', '::'}
+_EVERYWHERE = {'', '0.0.0.0', '::'}
 
 
 async def serve(make_hub: Callable[[], Hub], host: str, port: int, token: str) -> int:
