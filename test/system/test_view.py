@@ -174,6 +174,21 @@ def test_diagnostics_are_shown(scene: Any, page: Any) -> None:
 
 
 @needs_browser
+def test_what_was_read_of_an_old_mask_does_not_stay(scene: Any, page: Any, client: Client) -> None:
+    page.goto(scene.url)
+    page.hover('#canvas')
+    wait_for_text(page, '#reading', r'x \d+, y \d+: ')
+    assert client.set_parameter('/segmenter', 'publish_mask', False).successful
+    try:
+        wait_for_text(page, '#reading', 'There is no mask to read')
+    finally:
+        assert client.set_parameter('/segmenter', 'publish_mask', True).successful
+    wait_for_text(page, '#reading', r'x \d+, y \d+: ')
+    page.mouse.move(0, 0)
+    wait_for_text(page, '#reading', 'Point at the picture')
+
+
+@needs_browser
 def test_parameter_is_changed_and_one_is_refused_with_the_nodes_reason(
     scene: Any, page: Any, client: Client
 ) -> None:

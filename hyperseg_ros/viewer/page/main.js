@@ -125,9 +125,10 @@ function described({ x, y, id, confidence, stamp, truth, name }) {
 function showReading(reading, hasMoved = false) {
   if (!reading) copied = '';
   if (reading && hasMoved) get('said').textContent = described(reading);
-  get('reading').textContent = reading
-    ? described(reading) + (copied ? ` - copied: ${copied}` : '')
+  const nothing = picture.point ? 'There is no mask to read.'
     : 'Point at the picture, or focus it and use the arrow keys.';
+  const text = reading ? described(reading) + (copied ? ` - copied: ${copied}` : '') : nothing;
+  if (get('reading').textContent !== text) get('reading').textContent = text;
 }
 
 async function copy(reading) {

@@ -256,8 +256,7 @@ export class Picture {
   }
 
   read(hasMoved = false) {
-    const reading = this.reading();
-    if (reading) this.handlers.onReading(reading, hasMoved);
+    this.handlers.onReading(this.reading(), hasMoved);
   }
 
   copy() {
