@@ -23,6 +23,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto
   padding: 0 1rem; }
 table { border-collapse: collapse; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #8884; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .scroll { overflow-x: auto; }
 .row { display: flex; flex-wrap: wrap; gap: .5rem; margin: 0 0 1.5rem; }
@@ -36,10 +37,15 @@ def check_report_path(path: Path | None) -> None:
     """Check before long work that a report can be written.
 
     Raises:
-        ConfigError: If there is no folder for it.
+        ConfigError: If there is no folder for it, or one of its name.
     """
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if not path.parent.is_dir():
         msg = f'The report cannot be written: there is no folder {path.parent}; make it first.'
+        raise ConfigError(msg)
+    if path.is_dir():
+        msg = f'The report cannot be written: {path} is a folder, expected a file; add a name.'
         raise ConfigError(msg)
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from hyperseg_core.cli import create_app
 from hyperseg_core.cli import run
+from hyperseg_core.errors import ConfigError
 from hyperseg_core.html_report import HtmlReport
+from hyperseg_core.html_report import check_report_path
 from hyperseg_core.render import errors_image
 
 
@@ -99,3 +101,11 @@ def test_report_that_cannot_be_written_is_told_before_hours_of_scoring(
     words = ['evaluate', '--data', 'drive', '--report', str(tmp_path / 'no' / 'a.html')]
     assert run(words, create_app()) != 0
     assert 'no folder' in capsys.readouterr().err
+
+
+def test_report_that_would_replace_a_folder_is_told_before(tmp_path: Path) -> None:
+    for path in (tmp_path, Path(), Path('..')):
+        with pytest.raises(ConfigError, match='is a folder, expected a file'):
+            check_report_path(path)
+    check_report_path(tmp_path / 'new.html')
+    check_report_path(None)
