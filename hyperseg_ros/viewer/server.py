@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Mapping
 import contextlib
 from importlib import resources
+import logging
 from typing import Any
 from typing import Protocol
 
 from aiohttp import WSCloseCode
 from aiohttp import WSMsgType
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from hyperseg_core.errors import InputError
@@ -129,6 +131,7 @@ class Server:
         app.router.add_get('/', self._serve_file)
         app.router.add_get('/{name}', self._serve_file)
         app.on_shutdown.append(self._close_all)
+        logging.getLogger('aiohttp.server').addFilter(_is_about_us)
         return app
 
     @web.middleware
@@ -225,6 +228,12 @@ class Server:
             *(item.close(code=WSCloseCode.GOING_AWAY, message=b'The server ends.')
               for item in sockets)
         )  # fmt: skip
+
+
+def _is_about_us(record: logging.LogRecord) -> bool:
+    """Tell whether a message of aiohttp is worth a log: what is no HTTP is answered, no more."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _receive(socket: web.WebSocketResponse) -> str | None:

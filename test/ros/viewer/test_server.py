@@ -89,6 +89,21 @@ def test_a_name_made_to_resolve_here_gets_nothing() -> None:
     serve(test)
 
 
+def test_what_is_no_http_is_answered_and_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(at: Any) -> None:
+        for request in (b'GET / HTTP/1.1\r\n\r\n', b'GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n'):
+            reader, writer = await asyncio.open_connection(
+                '127.0.0.1', int(at.url.rpartition(':')[2])
+            )
+            writer.write(request)
+            answer = await asyncio.wait_for(reader.readline(), 10)
+            assert b' 400 ' in answer or b' 403 ' in answer
+            writer.close()
+
+    serve(test)
+    assert not caplog.records
+
+
 def test_sockets_of_other_pages_are_refused() -> None:
     async def test(at: Any) -> None:
         for headers in ({}, {'Origin': 'http://evil.org'}, {'Origin': 'null'}):
