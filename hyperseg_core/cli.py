@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'import-published': (
         'import_published:import_published_command', 'Turn a published .pth into a checkpoint.',
     ),
+    'import-labels': (
+        'import_labels:import_labels_command', 'Turn corrected labels into a data set.',
+    ),
     'export': ('deploy:export_command', 'Write the deployable graph as ONNX.'),
     'build': ('deploy:build_command', 'Build an engine ahead of its first use.'),
     'bench': ('bench:bench_command', 'Time every engine on this machine.'),
