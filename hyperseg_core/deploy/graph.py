@@ -99,7 +99,7 @@ def write_logits(
     config = checkpoint.config
     frames = graph.input(INPUT_NAME, (batch, *size, 3), 'uint8')
     with graph.scope('preprocessing'):
-        images = graph.cast(_normalised(graph, frames, config), form.float_type)
+        images = graph.cast(normalised(graph, frames, config), form.float_type)
     weights = FoldedWeights(checkpoint.tensors())
     network = describe_efficientnet(config.backbone)
     taps, head = BackboneWriter(graph, weights, network, config.backbone).write(images)
@@ -114,7 +114,7 @@ def write_logits(
         )
 
 
-def _normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Value:
+def normalised(graph: GraphBuilder, frames: Value, config: ModelConfig) -> Value:
     """Bring frames (B, H, W, 3) uint8 to normalised images (B, 3, H, W), in float32."""
     batch, height, width, channels = frames.shape
     # As lines of numbers, and before the axes are permuted: an engine that keeps channels
