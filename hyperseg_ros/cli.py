@@ -30,6 +30,14 @@ BAG_COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     'evaluate': ('hyperseg_ros.bags.evaluate:bag_evaluate_command', 'Score the masks of a bag.'),
     'diff': ('hyperseg_ros.bags.diff:bag_diff_command', 'Compare the masks of two bags.'),
+    'select': (
+        'hyperseg_ros.bags.select:bag_select_command',
+        'Choose frames that are worth labelling.',
+    ),
+    'export': (
+        'hyperseg_ros.bags.export:bag_export_command',
+        'Write images with predicted ids, to be corrected.',
+    ),
 }
 
 
@@ -37,7 +45,7 @@ def create_app() -> App:
     """Return the whole command line."""
     app = cli.create_app(COMMANDS)
     bags = cli.create_app(BAG_COMMANDS, name='bag')
-    bags.help = 'Label, play, make and compare bags.'
+    bags.help = 'Label, play, make and compare bags; frames of them for training.'
     app.command(bags)
     return app
 
