@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--output', type=Path, required=True, help='folder of data, runs, logs')
     parser.add_argument('--checkpoint', default='default', help='what training starts from')
-    parser.add_argument('--preset', default='lite0', help='of the checkpoint')
+    parser.add_argument('--preset', default='lite0-refined', help='of the checkpoint')
     parser.add_argument('--count', type=int, default=50, help='frames with labels')
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--streets', type=int, default=10, help='in a pool')
