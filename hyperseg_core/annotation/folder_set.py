@@ -47,9 +47,11 @@ def write_folder_set(
         (folder / kind).mkdir()
     for image, name, ids in samples:
         flat = PurePosixPath('_'.join(PurePosixPath(name.replace('\\', '/')).parts))
-        if taken.setdefault(flat.stem.lower(), name) != name:
-            msg = f'The images {taken[flat.stem.lower()]!r} and {name!r} would have one name.'
+        if flat.stem.lower() in taken:
+            first = taken[flat.stem.lower()]
+            msg = f'The images {first!r:.200} and {name!r:.200} would have one name.'
             raise InputError(msg)
+        taken[flat.stem.lower()] = name
         shutil.copyfile(image, folder / 'images' / flat.name)
         write_png(folder / 'ids' / f'{flat.stem}.png', ids)
         counts += np.bincount(ids.ravel(), minlength=256)

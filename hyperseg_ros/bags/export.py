@@ -20,6 +20,7 @@ from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.bags.exporter import Exporter
 from hyperseg_ros.bags.files import result_names
+from hyperseg_ros.bags.select import bag_of_several
 from hyperseg_ros.bags.select import bags_and_out
 from hyperseg_ros.bags.select import check_seconds
 from hyperseg_ros.bags.select import print_problems
@@ -77,6 +78,9 @@ def bag_export_command(
                 f'{", ".join(names.values())}; give the bags that it was made of.'
             )
             raise InputError(msg)
+        absent = sorted(chosen.keys() - {names[bag] for bag in bags})
+        if absent:
+            _logger.info('%s also chooses frames of %s.', selection, ', '.join(absent))
     known = load_labels(label_set) if label_set else load_checkpoint(checkpoint).label_set
 
     def make_segmenter() -> Segmenter:
@@ -87,9 +91,11 @@ def bag_export_command(
     with new_folder(out) as folder:
         exporter = Exporter(folder, format, known, images, names.values(), _once(make_segmenter))
         for bag in bags:
-            labelled = _masks_of(bag, names[bag], masks, several=len(names) > 1)
-            stamps = None if chosen is None else chosen[names[bag]]
-            exporter.export(bag, names[bag], every, stamps, topics, labelled)
+            stamps, lost = None if chosen is None else chosen[names[bag]], list[str]()
+            with bag_of_several(bag, len(names), lost):
+                labelled = _masks_of(bag, names[bag], masks, several=len(names) > 1)
+                exporter.export(bag, names[bag], every, stamps, topics, labelled)
+            exporter.problems += [f'{bag}: {line}' for line in lost]
         exporter.finish({} if selection is None else {'selection': selection.name})
         for line in exporter.left_out:
             _logger.info('%s', shortened(line))

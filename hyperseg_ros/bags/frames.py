@@ -85,7 +85,7 @@ def read_frames(
             if is_wanted and (topic, stamp) in seen:
                 msg = f'another frame has its stamp, {stamp} ns'
                 raise InputError(msg)
-        except InputError as error:
+        except Exception as error:  # whatever a damaged message provokes costs that one
             problems.append(f'{topic} at {message.time_ns} ns: {error}')
             continue
         if is_wanted:

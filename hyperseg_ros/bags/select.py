@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg bag select`: the frames of bags that are worth a person's time."""
 
+from collections.abc import Iterator
+import contextlib
 import logging
 import math
 from pathlib import Path
@@ -73,19 +75,7 @@ def bag_select_command(
         raise ConfigError(msg)
     segmenter = Segmenter(checkpoint, engine, device, precision, size, replaces_lost=False)
     candidates = Candidates(segmenter)
-    names, problems = result_names(bags), list[str]()
-    sources: dict[str, tuple[str, str]] = {}
-    for bag in bags:
-        with open_bag(bag) as reader:
-            found = image_topics(reader, topics)
-            for line in found.left_out:
-                _logger.info('%s: %s', bag, shortened(line))
-            lost: list[str] = []
-            for frame in read_frames(reader, found.chosen, EverySeconds(every), lost):
-                stream = f'{names[bag]}\n{frame.topic}'
-                sources[stream] = (names[bag], frame.topic)
-                candidates.add(stream, frame.stamp_ns, frame.pixels)
-            problems += [f'{bag}: {line}' for line in lost]
+    sources, problems = _look_at(bags, candidates, topics, every)
     chosen = candidates.choose(count, gap_s=gap)
     candidates.close()
     print_problems(problems)
@@ -111,6 +101,52 @@ def bag_select_command(
             '--every, or give more bags.', len(chosen), count, gap,
         )  # fmt: skip
     return 1 if problems or len(chosen) < count else 0
+
+
+def _look_at(
+    bags: list[Path], candidates: Candidates, topics: list[str] | None, every_s: float
+) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Look at frames of bags.
+
+    Returns:
+        Bag and topic of every stream of the candidates, and what was lost, a line each.
+
+    Raises:
+        InputError: If the only bag cannot be read.
+    """
+    names, problems = result_names(bags), list[str]()
+    sources: dict[str, tuple[str, str]] = {}
+    for bag in bags:
+        lost: list[str] = []
+        with bag_of_several(bag, len(bags), lost), open_bag(bag) as reader:
+            found = image_topics(reader, topics)
+            for line in found.left_out:
+                _logger.info('%s: %s', bag, shortened(line))
+            for frame in read_frames(reader, found.chosen, EverySeconds(every_s), lost):
+                stream = f'{names[bag]}\n{frame.topic}'
+                sources[stream] = (names[bag], frame.topic)
+                try:
+                    candidates.add(stream, frame.stamp_ns, frame.pixels)
+                except InputError as error:
+                    lost.append(f'{frame.topic}, stamp {frame.stamp_ns} ns: {error}')
+        problems += [f'{bag}: {line}' for line in lost]
+    return sources, problems
+
+
+@contextlib.contextmanager
+def bag_of_several(bag: Path, num_bags: int, lost: list[str]) -> Iterator[None]:
+    """Let one of several bags that cannot be read cost itself alone: a line in `lost`.
+
+    Raises:
+        InputError: If it is the only one.
+        OSError: Likewise.
+    """
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if num_bags == 1:
+            raise
+        lost.append(f'the bag is left out: {error}')
 
 
 def bags_and_out(paths: tuple[Path, ...], example: str) -> tuple[list[Path], Path]:

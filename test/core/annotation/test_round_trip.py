@@ -239,3 +239,13 @@ def test_one_damaged_image_costs_itself_alone(tmp_path: Path) -> None:
     first.write_bytes(first.read_bytes()[:-20])
     assert import_labels_command(exported, tmp_path / 'back', format='coco') == 1
     assert len(_load(tmp_path / 'back' / 'data.yaml')) == len(maps) - 1
+
+
+def test_two_annotations_of_one_image_are_refused(tmp_path: Path) -> None:
+    exported = _export(tmp_path / 'out', 'cvat', 'camvid', [np.full((6, 8), 3, np.uint8)])
+    path = exported / 'annotations.xml'
+    text = path.read_text()
+    whole = text[text.index('<image') : text.index('</image>') + len('</image>')]
+    path.write_text(text.replace('</annotations>', f'{whole}</annotations>'))
+    with pytest.raises(InputError, match='would have one name'):
+        import_labels_command(exported, tmp_path / 'back', format='cvat')

@@ -14,6 +14,7 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 import numpy as np
 from numpy.typing import NDArray
+import pytest
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.typesys import Stores
 from rosbags.typesys import get_typestore
@@ -24,6 +25,7 @@ from hyperseg_core.labels import load_labels
 from hyperseg_ros.bags.reader import open_bag
 from hyperseg_ros.bags.types import ros2_types
 from hyperseg_ros.messages.decoding import COMPRESSED
+from hyperseg_ros.messages.decoding import FOXGLOVE_VIDEO
 from hyperseg_ros.messages.decoding import IMAGE
 from hyperseg_ros.messages.encoding import image_fields
 
@@ -254,3 +256,40 @@ class FakeSegmenter:
 
     def __call__(self, images: list[NDArray[np.uint8]]) -> list[Segmentation]:
         return [Segmentation(i[..., 0] // 32, np.ascontiguousarray(i[..., 1])) for i in images]
+
+
+def encoded_video(count: int) -> list[bytes]:
+    """Encode pictures as H.264 without delay."""
+    av = pytest.importorskip('av')
+    from fractions import Fraction
+
+    try:
+        codec = av.CodecContext.create('libx264', 'w')
+    except Exception:
+        pytest.skip('this PyAV has no H.264 encoder')
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, 'yuv420p', Fraction(1, 30)
+    codec.options = {'tune': 'zerolatency', 'preset': 'ultrafast', 'g': '1000'}
+    packets = []
+    for index in range(count):
+        frame = av.VideoFrame.from_ndarray(picture(index * 20), format='rgb24')
+        frame.pts = index
+        packets += codec.encode(frame)
+    return [bytes(packet) for packet in [*packets, *codec.encode(None)]]
+
+
+def video_bag(path: Path, kind: str, packets: list[bytes]) -> Path:
+    """Write packets a second apart, on /cam/video."""
+    types = TYPES.types
+    writer = Mcap()
+    channel = writer.channel('/cam/video', kind)
+    for index, packet in enumerate(packets):
+        data = np.frombuffer(packet, np.uint8)
+        stamp = types['builtin_interfaces/msg/Time'](sec=7 + index, nanosec=5)
+        if kind == FOXGLOVE_VIDEO:
+            message = types[kind](timestamp=stamp, frame_id='cam', data=data, format='h264')
+        else:
+            told = types['std_msgs/msg/Header'](stamp=stamp, frame_id='cam')
+            fields = {'width': 64, 'height': 48, 'encoding': 'libx264', 'pts': index}
+            message = types[kind](header=told, flags=0, is_bigendian=False, data=data, **fields)
+        writer.add(channel, time_of(index), serialised(message))
+    return writer.finish(path)

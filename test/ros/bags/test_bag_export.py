@@ -7,10 +7,12 @@ from pathlib import Path
 
 from bag_samples import Mcap
 from bag_samples import compressed
+from bag_samples import encoded_video
 from bag_samples import image
 from bag_samples import picture
 from bag_samples import simple_mcap
 from bag_samples import time_of
+from bag_samples import video_bag
 import cv2
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from hyperseg_ros.bags.make import bag_make_command
 from hyperseg_ros.bags.mask_stream import masks
 from hyperseg_ros.bags.select import bag_select_command
 from hyperseg_ros.messages.decoding import COMPRESSED
+from hyperseg_ros.messages.decoding import FOXGLOVE_VIDEO
 from hyperseg_ros.messages.encoding import encode_png
 
 FORMATS = ('cityscapes', 'coco', 'cvat')
@@ -328,3 +331,28 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='No frame could be exported'):
         bag_export_command(bag, tmp_path / 'deep' / 'out', format='cvat', checkpoint='fast')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['x.mcap']
+
+
+def test_frames_of_a_video_are_those_that_all_packets_give(tmp_path: Path) -> None:
+    bag = video_bag(tmp_path / 'x.mcap', FOXGLOVE_VIDEO, encoded_video(6))
+    pictures = []
+    for every in (0.0, 2.0):
+        out = tmp_path / f'{every}'
+        assert bag_export_command(bag, out, format='coco', every=every, checkpoint='fast') == 0
+        pictures.append({p.name: p.read_bytes() for p in (out / 'images').iterdir()})
+    assert [len(found) for found in pictures] == [6, 3]
+    assert pictures[1].items() <= pictures[0].items()
+
+
+def test_of_several_bags_a_damaged_one_costs_itself_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = tmp_path / 'bad.mcap', _noise(tmp_path / 'good.mcap', 0)
+    bad.write_bytes(b'no bag')
+    assert bag_export_command(bad, good, tmp_path / 'out', format='coco', checkpoint='fast') == 1
+    chosen = tmp_path / 'chosen.json'
+    assert bag_select_command(bad, good, chosen, count=1, checkpoint='fast') == 1
+    assert caplog.text.count(f'{bad}: the bag is left out') == 2
+    assert {frame['bag'] for frame in _frames(tmp_path / 'out')} == {'good'}
+    with pytest.raises(InputError):
+        bag_select_command(bad, tmp_path / 'none.json', count=1, checkpoint='fast')

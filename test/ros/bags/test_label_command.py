@@ -10,21 +10,20 @@ from typing import Any
 from bag_samples import MASK
 from bag_samples import START_NS
 from bag_samples import TOPIC
-from bag_samples import TYPES
 from bag_samples import FakeSegmenter
 from bag_samples import Mcap
 from bag_samples import compressed
+from bag_samples import encoded_video
 from bag_samples import image
 from bag_samples import picture
 from bag_samples import read_back
-from bag_samples import serialised
 from bag_samples import simple_db3
 from bag_samples import simple_mcap
 from bag_samples import time_of
+from bag_samples import video_bag
 from bag_samples import whole
 from bag_samples import write_metadata
 import cv2
-import numpy as np
 import pytest
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
@@ -257,54 +256,18 @@ def test_pictures_say_what_they_are(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert 'cut off' in caplog.text
 
 
-def _encoded(count: int) -> list[bytes]:
-    """Encode pictures as H.264 without delay."""
-    av = pytest.importorskip('av')
-    from fractions import Fraction
-
-    try:
-        codec = av.CodecContext.create('libx264', 'w')
-    except Exception:
-        pytest.skip('this PyAV has no H.264 encoder')
-    codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, 'yuv420p', Fraction(1, 30)
-    codec.options = {'tune': 'zerolatency', 'preset': 'ultrafast', 'g': '1000'}
-    packets = []
-    for index in range(count):
-        frame = av.VideoFrame.from_ndarray(picture(index * 20), format='rgb24')
-        frame.pts = index
-        packets += codec.encode(frame)
-    return [bytes(packet) for packet in [*packets, *codec.encode(None)]]
-
-
-def _video_bag(path: Path, kind: str, packets: list[bytes]) -> Path:
-    types = TYPES.types
-    writer = Mcap()
-    channel = writer.channel('/cam/video', kind)
-    for index, packet in enumerate(packets):
-        data = np.frombuffer(packet, np.uint8)
-        stamp = types['builtin_interfaces/msg/Time'](sec=7 + index, nanosec=5)
-        if kind == FOXGLOVE_VIDEO:
-            message = types[kind](timestamp=stamp, frame_id='cam', data=data, format='h264')
-        else:
-            header = types['std_msgs/msg/Header'](stamp=stamp, frame_id='cam')
-            fields = {'width': 64, 'height': 48, 'encoding': 'libx264', 'pts': index}
-            message = types[kind](header=header, flags=0, is_bigendian=False, data=data, **fields)
-        writer.add(channel, time_of(index), serialised(message))
-    return writer.finish(path)
-
-
 @pytest.mark.parametrize('kind', [FOXGLOVE_VIDEO, FFMPEG_PACKET])
 def test_videos_are_labelled_and_what_comes_before_a_key_frame_is_lost(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    packets = _encoded(6)
-    bag = _video_bag(tmp_path / 'x.mcap', kind, packets)
+    packets = encoded_video(6)
+    bag = video_bag(tmp_path / 'x.mcap', kind, packets)
     assert _label(bag, out=tmp_path / 'out', overlay=True) == 0
     found = list(masks(tmp_path / 'out', '/segmenter/cam/mask'))
     assert [stamp for stamp, _ in found] == [(7 + index) * 10**9 + 5 for index in range(6)]
     expected = picture(100)[..., 0] // 32
     assert (found[5][1] == expected).mean() > 0.7
-    bag = _video_bag(tmp_path / 'cut.mcap', kind, packets[2:])
+    bag = video_bag(tmp_path / 'cut.mcap', kind, packets[2:])
     assert _label(bag, out=tmp_path / 'none') == 2
     assert 'a video begins with its first key frame' in caplog.text
     assert kind in caplog.text
@@ -315,7 +278,7 @@ def test_a_resumed_video_goes_on_with_the_pictures_before(tmp_path: Path) -> Non
     from hyperseg_ros.bags.labeller import LabelOptions
     from hyperseg_ros.bags.labelling import label_bag
 
-    bag = _video_bag(tmp_path / 'x.mcap', FOXGLOVE_VIDEO, _encoded(8))
+    bag = video_bag(tmp_path / 'x.mcap', FOXGLOVE_VIDEO, encoded_video(8))
 
     def labelled(out: Path, *, resume: bool) -> list[Any]:
         segmenter: Any = FakeSegmenter()
