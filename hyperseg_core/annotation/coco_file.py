@@ -135,7 +135,7 @@ class CocoReader:
                 ids = empty_ids(image, (item.get('height'), item.get('width')))
                 for annotation in self._annotations[item['id']]:
                     category = annotation.get('category_id')
-                    if category not in self._ids:
+                    if type(category) is not int or category not in self._ids:
                         msg = f'an annotation has the category {category!r:.80}, which is none'
                         raise InputError(msg)
                     ids[_mask(annotation.get('segmentation'), *ids.shape)] = self._ids[category]

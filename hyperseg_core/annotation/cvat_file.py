@@ -213,7 +213,7 @@ def _images(path: Path) -> Iterator[_Image]:
             chunk = file.read(_CHUNK)
             try:
                 parser.Parse(chunk, not chunk)
-            except (expat.ExpatError, ValueError) as err:
+            except (expat.ExpatError, LookupError, ValueError) as err:
                 if isinstance(err, InputError):
                     raise
                 msg = f'{path} is no whole XML: {err!s:.200}.'

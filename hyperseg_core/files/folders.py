@@ -51,10 +51,15 @@ def path_inside(folder: Path, name: str) -> Path:
         msg = f'{name!r:.200} leads out of {folder}; names of images are relative to it.'
         raise InputError(msg)
     path = folder / relative
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside, is_file = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError, RuntimeError) as err:  # too long, no text, a loop of links
+        msg = f'{name!r:.200} is no name of a file ({type(err).__name__}).'
+        raise InputError(msg) from err
+    if not is_inside:
         msg = f'{name!r:.200} is a link that leads out of {folder}.'
         raise InputError(msg)
-    if not path.is_file():
+    if not is_file:
         msg = f'There is no image {name!r:.200} in {folder}.'
         raise InputError(msg)
     return path
