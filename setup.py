@@ -19,6 +19,7 @@ SOURCE = Path(__file__).parent
 TORCH = ['timm>=1.0.8', 'torch>=2.7']
 # `hyperseg view`. From 3.8 on, Ubuntu 22.04's.
 VIEW = ['aiohttp>=3.8']
+FLEET = ['fsspec>=2024.2', 'ray>=2.40', 's3fs>=2024.2']
 RTX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MANIFEST = ElementTree.parse(SOURCE / 'package.xml').getroot()
 
@@ -133,6 +134,8 @@ setup(
         'view': VIEW,
         # Recordings of `hyperseg view SOURCE --rrd`; 0.2 GB.
         'rerun': ['rerun-sdk>=0.24'],
+        # `hyperseg fleet`, and s3://; other storages have packages of their own (gcsfs for gs://).
+        'fleet': FLEET,
         'torch': TORCH,
         'train': [
             *TORCH,
@@ -145,9 +148,12 @@ setup(
             'torchvision>=0.20',
         ],
         'dev': [
+            *FLEET,
             *VIEW,
             'codespell',
             'hypothesis',
+            # An S3 server for tests of `hyperseg fleet`.
+            'moto[server]>=5',
             'mypy',
             # Drives a Chromium that is there already; it brings none.
             'playwright>=1.40',

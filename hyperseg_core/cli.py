@@ -43,7 +43,7 @@ _EXTRAS = {
     'torchmetrics': 'train', 'rclpy': 'ros', 'sensor_msgs': 'ros', 'std_msgs': 'ros',
     'diagnostic_msgs': 'ros', 'rosgraph_msgs': 'ros', 'lifecycle_msgs': 'ros', 'av': 'video',
     'rcl_interfaces': 'ros', 'aiohttp': 'view', 'onnxruntime': 'onnxruntime',
-    'openvino': 'openvino',
+    'openvino': 'openvino', 'ray': 'fleet', 'fsspec': 'fleet',
 }  # fmt: skip
 """Optional packages, and the extra that installs each."""
 _SIZE = re.compile(r'--([a-z]+-)?size')

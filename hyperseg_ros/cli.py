@@ -39,6 +39,11 @@ BAG_COMMANDS: Mapping[str, tuple[str, str]] = {
         'Write images with predicted ids, to be corrected.',
     ),
 }
+FLEET_COMMANDS: Mapping[str, tuple[str, str]] = {
+    'label': ('hyperseg_ros.fleet.label:fleet_label_command', 'Label many bags.'),
+    'evaluate': ('hyperseg_ros.fleet.evaluate:fleet_evaluate_command', 'Score labelled bags.'),
+    'stats': ('hyperseg_ros.fleet.stats:fleet_stats_command', 'Say what labelled bags hold.'),
+}
 
 
 def create_app() -> App:
@@ -47,6 +52,9 @@ def create_app() -> App:
     bags = cli.create_app(BAG_COMMANDS, name='bag')
     bags.help = 'Label, play, make and compare bags; frames of them for training.'
     app.command(bags)
+    fleet = cli.create_app(FLEET_COMMANDS, name='fleet')
+    fleet.help = 'Label and score many bags, on one machine or a Ray cluster.'
+    app.command(fleet)
     return app
 
 

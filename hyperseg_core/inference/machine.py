@@ -89,10 +89,12 @@ def cpu_features() -> str:
 
 
 def cpu_threads() -> int:
-    """Return how many CPUs this process may use."""
-    return (
+    """Return how many CPUs this process may use: not more than OMP_NUM_THREADS, if that is set."""
+    num_cpus = (
         len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     )
+    wanted = os.environ.get('OMP_NUM_THREADS', '')
+    return min(num_cpus, int(wanted)) if wanted.isdecimal() and int(wanted) else num_cpus
 
 
 def _cpu_flags() -> frozenset[str]:

@@ -14,6 +14,7 @@ from hyperseg_ros.bags.files import LABELLING
 from hyperseg_ros.bags.labeller import chunk_report
 from hyperseg_ros.bags.parts import Parts
 from hyperseg_ros.bags.reader import open_bag
+from hyperseg_ros.bags.tally import Tally
 from hyperseg_ros.bags.types import LABEL_INFO
 from hyperseg_ros.bags.writer import BagWriter
 
@@ -48,8 +49,10 @@ def join_chunks(
     writer.annotate('hyperseg', json.dumps(provenance, sort_keys=True))
     known: set[str] = set()
     num_labelled = 0
+    reports: list[dict[str, Any]] = []
     for chunk in parts.chunks():
         report = chunk_report(chunk)
+        reports.append(report)
         num_labelled += report['labelled']
         with open_bag(chunk / 'bag') as reader:
             for message in reader.messages(reader.connections):
@@ -63,7 +66,9 @@ def join_chunks(
             msg = f'The chunk {chunk} has been damaged: {lost[0]}. Delete it and use --resume.'
             raise InputError(msg)
     writer.close()
-    summary = {'labelled': num_labelled, 'problems': problems, **provenance}
+    summary = {
+        'labelled': num_labelled, 'problems': problems, **Tally(reports).summary(), **provenance,
+    }  # fmt: skip
     (unfinished / LABELLING).write_text(json.dumps(summary, indent=2), encoding='utf-8')
     unfinished.rename(out)
     try:

@@ -20,6 +20,7 @@ from hyperseg_core.render import overlay
 from hyperseg_ros.bags.connection import Connection
 from hyperseg_ros.bags.connection import RawMessage
 from hyperseg_ros.bags.parts import Parts
+from hyperseg_ros.bags.tally import Tally
 from hyperseg_ros.bags.types import MessageTypes
 from hyperseg_ros.bags.writer import MAX_TIME_NS
 from hyperseg_ros.bags.writer import BagWriter
@@ -82,6 +83,7 @@ class Labeller:
         self._prefixes = prefixes
         self._types = MessageTypes()
         self._decoders = {item.id: ImageDecoder() for item in images}
+        self._tally = Tally()
 
     def label_chunk(self, chunk: Iterator[RawMessage], parts: Parts, index: int) -> None:
         """Write a chunk's bag and its report, then give it its name."""
@@ -89,6 +91,7 @@ class Labeller:
         unfinished = parts.unfinished(target.name)
         writer = BagWriter(unfinished / 'bag', storage='mcap')
         report: dict[str, Any] = {'labelled': 0, 'problems': [], 'not_copied': [], 'masks': []}
+        self._tally = Tally()
         try:
             self._label(chunk, writer, report)
         except BaseException:
@@ -96,6 +99,7 @@ class Labeller:
             raise
         writer.close()
         report['masks'].sort()
+        report |= self._tally.to_chunk()
         (unfinished / 'report.json').write_text(json.dumps(report), encoding='utf-8')
         unfinished.rename(target)
 
@@ -180,8 +184,10 @@ class Labeller:
 
     def _write(self, writer: BagWriter, item: _Decoded, found: Segmentation) -> None:
         assert item.pixels is not None
-        prefix, time_ns = self._prefixes[item.message.connection.topic], item.message.time_ns
-        header = item.header
+        topic, time_ns = item.message.connection.topic, item.message.time_ns
+        prefix, header = self._prefixes[topic], item.header
+        stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
+        self._tally.add(topic, stamp_ns, found.class_ids)
         if item.copied is not None:
             writer.copy(item.copied)
         mask = writer.image(header, found.class_ids, 'mono8')

@@ -158,6 +158,14 @@ def input_digest(bag: Path, reader: BagReader) -> str:
     return hasher.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file; of a large one, of samples, as `input_digest` takes them."""
+    hasher = hashlib.sha256()
+    for piece in _pieces(path, path.stat().st_size):
+        hasher.update(piece)
+    return hasher.hexdigest()
+
+
 def _files(bag: Path) -> list[Path]:
     if bag.is_file():
         beside = [bag.with_name(f'{bag.name}{ending}') for ending in ('-wal', '-journal')]
