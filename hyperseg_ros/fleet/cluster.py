@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 import logging
 import os
+from pathlib import Path
 import shutil
 import tempfile
 from typing import Any
@@ -22,6 +23,7 @@ from hyperseg_ros.fleet.ray_library import import_ray
 _STORE_BYTES = 80 << 20
 """Ray's least: bags do not pass through its object store."""
 _CHECK_S = 120.0
+_PREFIX = 'hs-ray-'
 _Answer = TypeVar('_Answer')
 
 
@@ -69,7 +71,7 @@ class Cluster:
             'logging_level': logging.ERROR, 'log_to_driver': False, 'configure_logging': True,
         }  # fmt: skip
         if self._address is None:
-            self._folder = tempfile.mkdtemp(prefix='hs-ray-')
+            self._folder = _session_folder()
             options |= {
                 'address': 'local', 'include_dashboard': False, '_temp_dir': self._folder,
                 'num_cpus': self._local_cpus(), 'object_store_memory': _STORE_BYTES,
@@ -160,6 +162,19 @@ class Cluster:
             if trouble:
                 msg = f'{name} {trouble}'
                 raise ConfigError(msg)
+
+
+def _session_folder() -> str:
+    """Return a new folder for Ray's sockets and logs; what killed runs have left is removed.
+
+    Its path is short: that of a socket may have some hundred bytes.
+    """
+    place = Path(tempfile.gettempdir())
+    for folder in place.glob(f'{_PREFIX}*-*'):
+        pid = folder.name.removeprefix(_PREFIX).partition('-')[0]
+        if pid.isdecimal() and not Path('/proc', pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f'{_PREFIX}{os.getpid()}-')
 
 
 def _difference(ours: NodeReport, found: NodeReport, digest: str) -> str:

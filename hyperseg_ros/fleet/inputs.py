@@ -173,6 +173,8 @@ def _bags_among(store: Store, files: list[StoredFile], start: str) -> tuple[list
     num_results = 0
     for folder, inner in sorted(by_folder.items()):
         place = f'{store.url.rstrip("/")}/{folder}' if folder else store.url
+        if _is_passed_over(folder):
+            continue
         if LABELLING in inner:
             num_results += 1
         elif METADATA in inner:
@@ -180,12 +182,12 @@ def _bags_among(store: Store, files: list[StoredFile], start: str) -> tuple[list
             last = PurePosixPath(place).name
             name = '/'.join(part for part in (start, folder) if part) or last
             bags.append(BagInput(name, place, last, whole))
-        elif not _is_ours(folder):
+        else:
             bags += _singles(place, '/'.join(part for part in (start, folder) if part), inner)
     return bags, num_results
 
 
-def _is_ours(folder: str) -> bool:
+def _is_passed_over(folder: str) -> bool:
     """Whether a folder lies in the parts of a bag that is being labelled, or is hidden."""
     parts = folder.split('/')
     return any(part.endswith('.parts') or part.startswith('.') for part in parts)

@@ -1,0 +1,201 @@
+# Copyright 2026 The hyperseg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Results in a store: whole and committed, or not there, at whatever step their maker ends."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+from fleet_samples import bag_folder
+from fleet_samples import jobs_of
+from fleet_samples import labelling
+import pytest
+
+from hyperseg_ros.bags.label import bag_label_command
+from hyperseg_ros.fleet.commit import find_results
+from hyperseg_ros.fleet.job import Job
+from hyperseg_ros.fleet.staging import held
+from hyperseg_ros.fleet.staging import sweep
+from hyperseg_ros.fleet.storage import Store
+from hyperseg_ros.fleet.storage import StorageError
+from hyperseg_ros.fleet.worker import label_one
+
+
+class _Killed(BaseException):
+    """What nobody catches: the process is gone."""
+
+
+@pytest.fixture(autouse=True)
+def _own_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers bound their libraries' threads for good; tests share a process."""
+    monkeypatch.setenv('OMP_NUM_THREADS', '2')
+    before = cv2.getNumThreads()
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    bag_folder(tmp_path / 'in' / 'monday' / 'run')
+    return jobs_of(str(tmp_path / 'in'), labelling(tmp_path, str(tmp_path / 'out')))[0]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return contents by name; of labelling.json what does not tell how long it took."""
+    found = {}
+    for path in folder.rglob('*'):
+        if path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    for name, content in found.items():
+        if name.endswith('labelling.json'):
+            plain = json.loads(content)
+            del plain['fleet']['seconds']
+            found[name] = json.dumps(plain).encode()
+    return found
+
+
+def test_result_is_that_of_bag_label_with_its_commit(job: Job, tmp_path: Path) -> None:
+    outcome = label_one(job)
+    assert (outcome.status, outcome.num_labelled) == ('labelled', 3), outcome
+    result = find_results(Store(str(tmp_path / 'out')))['monday/run']
+    assert result.key == job.key
+    alone = tmp_path / 'alone' / 'run'
+    assert bag_label_command(tmp_path / 'in/monday/run', alone, checkpoint='fast') == 0
+    ours = tmp_path / 'out' / 'monday' / 'run'
+    assert (ours / 'run.mcap').read_bytes() == (alone / 'run.mcap').read_bytes()
+    assert (ours / 'metadata.yaml').read_bytes() == (alone / 'metadata.yaml').read_bytes()
+    assert {path.name for path in ours.iterdir()} == {path.name for path in alone.iterdir()}
+    content = json.loads((ours / 'labelling.json').read_text())
+    assert sum(content['class_pixels'].values()) == 3 * 48 * 64
+    assert content['images'] == {'/cam/image_raw': {'labelled': 3, 'dropped': 0}}
+    assert not list((tmp_path / 'scratch').iterdir())
+
+
+def test_killed_at_any_step_leaves_nothing_half_and_the_next_run_ends_alike(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path / 'out'))
+    label_one(job)
+    wanted = _files(tmp_path / 'out')
+    steps = 0
+    ask = Store._ask
+
+    def dies_at(step: int) -> Any:
+        def counted(self: Store, verb: str, operation: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if verb == 'write' and steps == step:  # half of it is written
+                unfinished = tmp_path / 'out' / 'monday' / 'run' / '.run.mcap.unfinished'
+                unfinished.parent.mkdir(parents=True, exist_ok=True)
+                unfinished.write_bytes(b'half')
+            if steps == step:
+                raise _Killed
+            return ask(self, verb, operation)
+
+        return counted
+
+    for step in range(1, 100):
+        steps = 0
+        monkeypatch.setattr(Store, '_ask', dies_at(step))
+        try:
+            label_one(job)
+        except _Killed:
+            pass
+        else:
+            break
+        finally:
+            monkeypatch.setattr(Store, '_ask', ask)
+        found = find_results(store)
+        if found:  # committed: then all of it is there
+            assert _files(tmp_path / 'out').items() >= wanted.items()
+        assert label_one(job).status == 'labelled'
+        assert _files(tmp_path / 'out') == wanted
+    assert step > 10
+
+
+def test_what_is_cut_off_or_missing_is_no_result(job: Job, tmp_path: Path) -> None:
+    store, folder = Store(str(tmp_path / 'out')), tmp_path / 'out' / 'monday' / 'run'
+    label_one(job)
+    whole = {name: (folder / name).read_bytes() for name in ('run.mcap', 'labelling.json')}
+    for name, content in whole.items():
+        for kept in (0, len(content) // 2, len(content) - 1):
+            (folder / name).write_bytes(content[:kept])
+            assert not find_results(store), (name, kept)
+        (folder / name).unlink()
+        assert not find_results(store), name
+        (folder / name).write_bytes(content)
+    assert find_results(store)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"fleet": 3}', '{"fleet": {"key": "x"}}', '[' * 9999])
+def test_foreign_commits_are_no_results(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'x').mkdir()
+    (tmp_path / 'x' / 'labelling.json').write_text(text)
+    assert find_results(Store(str(tmp_path))) == {}
+
+
+def test_what_is_not_ours_is_never_removed(job: Job, tmp_path: Path) -> None:
+    theirs = tmp_path / 'out' / 'monday' / 'run' / 'notes.txt'
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('mine')
+    outcome = label_one(job)
+    assert outcome.status == 'failed'
+    assert 'was not made by `hyperseg fleet label`; move it' in outcome.reason
+    assert [path.name for path in theirs.parent.iterdir()] == ['notes.txt']
+
+
+def test_corrupt_bag_leaves_its_reason_alone(job: Job, tmp_path: Path) -> None:
+    (tmp_path / 'in/monday/run/run_0.mcap').write_bytes(b'nothing of a bag')
+    (again,) = jobs_of(str(tmp_path / 'in'), job.labelling)
+    outcome = label_one(again)
+    assert outcome.status == 'failed'
+    assert 'run_0.mcap' in outcome.reason
+    result = find_results(Store(str(tmp_path / 'out')))['monday/run']
+    assert result.is_failed
+    assert result.content['reason'] == outcome.reason
+    assert set(_files(tmp_path / 'out')) == {'monday/run/failed.json'}
+
+
+def test_bag_that_changes_meanwhile_is_not_committed(job: Job, tmp_path: Path) -> None:
+    bag_folder(tmp_path / 'other' / 'run', count=4)
+    for path in (tmp_path / 'other' / 'run').iterdir():
+        path.replace(tmp_path / 'in/monday/run' / path.name)
+    outcome = label_one(job)
+    assert outcome.status == 'retry'
+    assert 'has changed since it was listed' in outcome.reason
+    assert not find_results(Store(str(tmp_path / 'out')))
+
+
+def test_full_scratch_is_told_before_anything_is_read(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hyperseg_ros.fleet import staging
+
+    monkeypatch.setattr(staging, '_SPARE_BYTES', 1 << 60)
+    outcome = label_one(job)
+    assert outcome.status == 'retry'
+    assert 'name another folder: --scratch' in outcome.reason
+
+
+def test_scratch_of_the_dead_is_removed_and_of_the_living_not(tmp_path: Path) -> None:
+    keys = ('a' * 64, 'b' * 64)
+    with pytest.raises(RuntimeError), held(tmp_path, keys[0]):
+        raise RuntimeError
+    (tmp_path / 'theirs').mkdir()
+    with held(tmp_path, keys[1]):
+        sweep(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {*keys, 'theirs'}
+        sweep(tmp_path, older_than_s=0.0)
+        assert {path.name for path in tmp_path.iterdir()} == {keys[1], 'theirs'}
+
+
+def test_storage_that_refuses_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(StorageError, match='Cannot make') as caught:
+        Store(str(tmp_path / 'file')).write('x', b'')
+    assert caught.value.is_lasting
+    with pytest.raises(StorageError, match='more than 3 bytes'):
+        (tmp_path / 'long').write_text('long')
+        Store(str(tmp_path)).read('long', 3)
