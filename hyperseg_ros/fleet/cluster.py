@@ -10,7 +10,9 @@ from importlib import metadata
 import logging
 import os
 from pathlib import Path
+import re
 import shutil
+import socket
 import tempfile
 from typing import Any
 from typing import TypeVar
@@ -23,6 +25,7 @@ from hyperseg_ros.fleet.ray_library import import_ray
 _STORE_BYTES = 80 << 20
 """Ray's least: bags do not pass through its object store."""
 _CHECK_S = 120.0
+_REACH_S = 10.0
 _PREFIX = 'hs-ray-'
 _Answer = TypeVar('_Answer')
 
@@ -66,6 +69,8 @@ class Cluster:
         Raises:
             ConfigError: If that fails, or no task fits on it.
         """
+        if self._address is not None:
+            _check_reachable(self._address)
         ray = import_ray()
         options: dict[str, Any] = {
             'logging_level': logging.ERROR, 'log_to_driver': False, 'configure_logging': True,
@@ -107,7 +112,7 @@ class Cluster:
 
     def _local_cpus(self) -> float:
         if self._wanted is None:
-            return max(self.resources.cpus, float(len(os.sched_getaffinity(0))))
+            return float(len(os.sched_getaffinity(0)))
         return self.resources.cpus * self._wanted
 
     def capacity(self) -> int:
@@ -162,6 +167,22 @@ class Cluster:
             if trouble:
                 msg = f'{name} {trouble}'
                 raise ConfigError(msg)
+
+
+def _check_reachable(address: str) -> None:
+    """Check that somebody listens at an address: Ray itself would try for minutes.
+
+    Raises:
+        ConfigError: If nobody does.
+    """
+    found = re.fullmatch(r'(?:ray://)?(.+):(\d{1,5})', address)
+    if found is None:  # `auto`, which Ray looks up
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), _REACH_S).close()
+    except (OSError, OverflowError) as error:
+        msg = f'{address!r} cannot be joined: {error}. Start a cluster: `ray start --head`.'
+        raise ConfigError(msg) from error
 
 
 def _session_folder() -> str:

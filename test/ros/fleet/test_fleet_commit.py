@@ -18,8 +18,8 @@ from hyperseg_ros.fleet.commit import find_results
 from hyperseg_ros.fleet.job import Job
 from hyperseg_ros.fleet.staging import held
 from hyperseg_ros.fleet.staging import sweep
-from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.storage import StorageError
+from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.worker import label_one
 
 
@@ -196,6 +196,6 @@ def test_storage_that_refuses_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match='Cannot make') as caught:
         Store(str(tmp_path / 'file')).write('x', b'')
     assert caught.value.is_lasting
+    (tmp_path / 'long').write_text('long')
     with pytest.raises(StorageError, match='more than 3 bytes'):
-        (tmp_path / 'long').write_text('long')
         Store(str(tmp_path)).read('long', 3)

@@ -84,15 +84,15 @@ def test_results_and_parts_of_ours_are_left_out(drives: Path) -> None:
     found = find_inputs([str(drives)])
     assert len(found.bags) == 4
     assert found.num_results == 1
-    with pytest.raises(InputError, match='There is no bag in .* but 1 labelled ones'):
+    with pytest.raises(InputError, match=r'There is no bag in .* but 1 labelled ones'):
         _names(drives / 'labelled')
 
 
 def test_missing_and_empty_places_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='There is nothing at .*nowhere'):
+    with pytest.raises(InputError, match=r'There is nothing at .*nowhere'):
         _names(tmp_path / 'nowhere')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(InputError, match='There is no bag in .*empty'):
+    with pytest.raises(InputError, match=r'There is no bag in .*empty'):
         _names(tmp_path / 'empty')
 
 
