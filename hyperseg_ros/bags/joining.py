@@ -11,6 +11,7 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_ros.bags.files import LABELLING
+from hyperseg_ros.bags.labeller import LabelOptions
 from hyperseg_ros.bags.labeller import chunk_report
 from hyperseg_ros.bags.parts import Parts
 from hyperseg_ros.bags.reader import open_bag
@@ -26,7 +27,7 @@ def join_chunks(
     out: Path,
     segmenter: Segmenter,
     *,
-    storage: str,
+    options: LabelOptions,
     provenance: dict[str, Any],
     problems: list[str],
 ) -> None:
@@ -36,7 +37,7 @@ def join_chunks(
         parts: The chunks; removed at the end.
         out: The output, which is not there yet.
         segmenter: Its label set goes into LabelInfo, before the first mask of each topic.
-        storage: mcap or sqlite3.
+        options: How the bag is stored.
         provenance: Goes into the bag's metadata and, with the problems, into a file of its own.
         problems: What was lost, a line each.
 
@@ -45,7 +46,7 @@ def join_chunks(
     """
     # Storage files are named after the folder that they are written in.
     unfinished = parts.unfinished('joined') / out.name
-    writer = BagWriter(unfinished, storage=storage)
+    writer = BagWriter(unfinished, storage=options.storage, zstd=options.zstd)
     writer.annotate('hyperseg', json.dumps(provenance, sort_keys=True))
     known: set[str] = set()
     num_labelled = 0

@@ -37,6 +37,7 @@ def bag_label_command(
     compressed: bool = False,
     copy: bool = False,
     storage: str = 'mcap',
+    zstd: bool = False,
     resume: bool = False,
 ) -> int:
     """Label every image of bags; exit status 1 if any was lost, 2 if nothing could be done.
@@ -56,6 +57,7 @@ def bag_label_command(
         compressed: Write masks as PNG too.
         copy: Copy the input's other topics.
         storage: mcap or sqlite3.
+        zstd: Compress the labelled bag (mcap): a fiftieth or less of its masks is left.
         resume: Go on where an interrupted run stopped.
     """
     if len(paths) < 2:
@@ -74,7 +76,7 @@ def bag_label_command(
         msg = 'There are only labelled bags; name one to label it again.'
         raise InputError(msg)
     names = result_names(bags)
-    options = LabelOptions(confidence, overlay, compressed, copy, storage)
+    options = LabelOptions(confidence, overlay, compressed, copy, storage, zstd)
     segmenter = Segmenter(checkpoint, engine, device, precision, size, replaces_lost=False)
     outcomes: dict[Path, LabelReport | str] = {**missing}
     for bag in bags:

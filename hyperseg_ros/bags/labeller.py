@@ -46,6 +46,8 @@ class LabelOptions:
     compressed: bool = False
     copy: bool = False
     storage: str = 'mcap'
+    zstd: bool = False
+    """Whether the bag's chunks are compressed."""
 
 
 @dataclass(frozen=True, slots=True)

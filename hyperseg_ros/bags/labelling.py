@@ -108,7 +108,7 @@ def label_bag(
         return report
     join_chunks(
         parts, out, segmenter,
-        storage=options.storage, provenance=provenance, problems=report.problems,
+        options=options, provenance=provenance, problems=report.problems,
     )  # fmt: skip
     return report
 

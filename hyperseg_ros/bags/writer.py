@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection as WrittenConnection
 from rosbags.interfaces import Qos
+from rosbags.rosbag2 import CompressionFormat
 from rosbags.rosbag2 import CompressionMode
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
@@ -63,18 +64,28 @@ class _Writer(Writer):
 class BagWriter:
     """Writes a rosbag2 bag of the types we make, and copies of others."""
 
-    def __init__(self, path: Path, *, storage: str = 'mcap') -> None:
+    def __init__(self, path: Path, *, storage: str = 'mcap', zstd: bool = False) -> None:
         """Create the bag; its folder must not be there.
 
+        Args:
+            path: Its folder.
+            storage: mcap or sqlite3.
+            zstd: Whether MCAP's chunks are compressed: of masks, a fiftieth or less is left.
+
         Raises:
-            InputError: If the storage is unknown.
+            InputError: If the storage is unknown, or does not compress.
         """
         plugins = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
         if storage not in plugins:
             msg = f'Unknown storage {storage!r}; known: {", ".join(plugins)}.'
             raise InputError(msg)
+        if zstd and storage != 'mcap':
+            msg = f'Only mcap compresses its chunks, not {storage}; leave out --zstd.'
+            raise InputError(msg)
         self.types = ros2_types()
         self._writer = _Writer(path, version=BAG_VERSION, storage_plugin=plugins[storage])
+        if zstd:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
         self._connections: dict[tuple[str, str], WrittenConnection] = {}
 

@@ -21,6 +21,7 @@ from hyperseg_core.errors import ConfigError
 from hyperseg_ros.fleet.node_check import NodeReport
 from hyperseg_ros.fleet.node_check import report_node
 from hyperseg_ros.fleet.ray_library import import_ray
+from hyperseg_ros.fleet.ray_library import told
 
 _STORE_BYTES = 80 << 20
 """Ray's least: bags do not pass through its object store."""
@@ -147,11 +148,9 @@ class Cluster:
             try:
                 answers[name] = ray.get(reference, timeout=_CHECK_S)
             except Exception as error:  # a missing package, a machine that is gone, a time-out
-                last = str(error).strip().rpartition('\n')[2]
-                msg = (
-                    f'{name} cannot work for us: {last or type(error).__name__}. Every machine '
-                    f"needs this package: `pip install 'hyperseg_ros[fleet]=={_version()}'`."
-                )
+                msg = f'{name} cannot work for us: {told(error)}'
+                if 'No module named' in msg:
+                    msg += f". There: `pip install 'hyperseg_ros[fleet]=={_version()}'`."
                 raise ConfigError(msg) from error
         return answers
 

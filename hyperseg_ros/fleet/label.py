@@ -59,6 +59,7 @@ def fleet_label_command(
     compressed: bool = False,
     copy: bool = False,
     storage: str = 'mcap',
+    zstd: bool = False,
     address: str | None = None,
     workers: Count | None = None,
     cpus: float = 1.0,
@@ -86,6 +87,7 @@ def fleet_label_command(
         compressed: Write masks as PNG too.
         copy: Copy the input's other topics.
         storage: mcap or sqlite3.
+        zstd: Compress the labelled bag (mcap): a fiftieth or less of its masks is left.
         address: Of a Ray cluster to join (auto, HOST:PORT, ray://HOST:PORT); by default one is
             started here.
         workers: At most so many bags at once; by default as many as the cluster has room for.
@@ -127,7 +129,7 @@ def fleet_label_command(
         precision=precision,
         size=size,
         topics=tuple(topics) if topics is not None else None,
-        options=LabelOptions(confidence, overlay, compressed, copy, storage),
+        options=LabelOptions(confidence, overlay, compressed, copy, storage, zstd),
         scratch=str(scratch.absolute() if scratch else default_scratch()),
         num_threads=max(1, int(cpus)),
         timeout_s=timeout,

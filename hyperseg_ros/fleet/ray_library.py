@@ -15,3 +15,15 @@ def import_ray() -> Any:
     import ray.exceptions
 
     return ray
+
+
+def told(error: BaseException) -> str:
+    """Return what an error of Ray says, in a line; its own are pages long."""
+    ray = import_ray()
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return 'its worker was killed, as the machine ran out of memory'
+    if isinstance(error, ray.exceptions.WorkerCrashedError):
+        return 'its worker was killed'
+    if isinstance(error, ray.exceptions.RayTaskError):  # the last line of a traceback
+        return str(error).strip().rpartition('\n')[2]
+    return f'{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}'

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from hyperseg_ros.fleet.cluster import Cluster
 from hyperseg_ros.fleet.ray_library import import_ray
+from hyperseg_ros.fleet.ray_library import told
 
 _POLL_S = 0.5
 _PAUSES_S = (1.0, 10.0, 30.0)
@@ -92,14 +93,9 @@ def _answer(reference: Any, elapsed_s: float, plan: Plan[Any, _Answer]) -> tuple
     ray = import_ray()
     try:
         answer = ray.get(reference)
-    except ray.exceptions.OutOfMemoryError:
-        return None, 'its worker was killed, as the machine ran out of memory'
-    except ray.exceptions.WorkerCrashedError:
-        if plan.timeout_s and elapsed_s >= plan.timeout_s:
-            return None, f'it took longer than {plan.timeout_s:g} s (--timeout)'
-        return None, 'its worker was killed'
-    except ray.exceptions.RayTaskError as error:
-        return None, str(error).strip().rpartition('\n')[2]
     except ray.exceptions.RayError as error:
-        return None, f'{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}'
+        is_killed = isinstance(error, ray.exceptions.WorkerCrashedError)
+        if is_killed and plan.timeout_s and elapsed_s >= plan.timeout_s:
+            return None, f'it took longer than {plan.timeout_s:g} s (--timeout)'
+        return None, told(error)
     return answer, plan.wants_retry(answer)

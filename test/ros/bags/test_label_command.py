@@ -29,6 +29,7 @@ from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 import yaml
 
+from hyperseg_core.errors import InputError
 from hyperseg_ros.bags import label
 from hyperseg_ros.bags.mask_stream import masks
 from hyperseg_ros.bags.reader import open_bag
@@ -320,3 +321,23 @@ def test_copies_hold_what_was_there(tmp_path: Path) -> None:
         message = next(reader.messages([camera]))
     assert camera.profiles
     assert MessageTypes().deserialize(message).encoding == 'rgb8'
+
+
+def test_zstd_leaves_the_same_masks_in_less(tmp_path: Path) -> None:
+    simple_mcap(tmp_path / 'x.mcap', 20)
+    plain, small = tmp_path / 'plain', tmp_path / 'small'
+    assert _label(tmp_path / 'x.mcap', out=plain) == _label(
+        tmp_path / 'x.mcap', out=small, zstd=True
+    )
+    assert (small / 'small.mcap').stat().st_size < (plain / 'plain.mcap').stat().st_size / 3
+    for (stamp, first), (other, second) in zip(
+        masks(plain, MASK), masks(small, MASK), strict=True
+    ):
+        assert stamp == other
+        np.testing.assert_array_equal(first, second)
+    with Reader(small) as reader:
+        assert len(list(reader.messages())) == len(read_back(small)[0])
+    with pytest.raises(InputError, match='leave out --zstd'):
+        label.bag_label_command(
+            tmp_path / 'x.mcap', tmp_path / 'db3', storage='sqlite3', zstd=True
+        )
