@@ -330,11 +330,9 @@ def test_zstd_leaves_the_same_masks_in_less(tmp_path: Path) -> None:
         tmp_path / 'x.mcap', out=small, zstd=True
     )
     assert (small / 'small.mcap').stat().st_size < (plain / 'plain.mcap').stat().st_size / 3
-    for (stamp, first), (other, second) in zip(
-        masks(plain, MASK), masks(small, MASK), strict=True
-    ):
-        assert stamp == other
-        np.testing.assert_array_equal(first, second)
+    found = [[(stamp, ids.tobytes()) for stamp, ids in masks(bag, MASK)] for bag in (plain, small)]
+    assert found[0] == found[1]
+    assert len(found[0]) == 20
     with Reader(small) as reader:
         assert len(list(reader.messages())) == len(read_back(small)[0])
     with pytest.raises(InputError, match='leave out --zstd'):
