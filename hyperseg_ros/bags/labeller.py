@@ -24,6 +24,7 @@ from hyperseg_ros.bags.tally import Tally
 from hyperseg_ros.bags.types import MessageTypes
 from hyperseg_ros.bags.writer import MAX_TIME_NS
 from hyperseg_ros.bags.writer import BagWriter
+from hyperseg_ros.bags.writer import check_storage
 from hyperseg_ros.messages.decoding import COMPRESSED
 from hyperseg_ros.messages.decoding import IMAGE
 from hyperseg_ros.messages.decoding import VIDEO_TYPES
@@ -48,6 +49,14 @@ class LabelOptions:
     storage: str = 'mcap'
     zstd: bool = False
     """Whether the bag's chunks are compressed."""
+
+    def __post_init__(self) -> None:
+        """Check what does not depend on a bag.
+
+        Raises:
+            InputError: If the storage is unknown, or does not compress.
+        """
+        check_storage(self.storage, zstd=self.zstd)
 
 
 @dataclass(frozen=True, slots=True)

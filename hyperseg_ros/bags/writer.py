@@ -42,6 +42,23 @@ MAX_TIME_NS = 2**63 - 1
 _IDL_HEAD = '=' * 80 + '\nIDL: '
 
 
+_PLUGINS = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+
+
+def check_storage(storage: str, *, zstd: bool) -> None:
+    """Check that bags can be written so.
+
+    Raises:
+        InputError: If the storage is unknown, or does not compress.
+    """
+    if storage not in _PLUGINS:
+        msg = f'Unknown storage {storage!r}; known: {", ".join(_PLUGINS)}.'
+        raise InputError(msg)
+    if zstd and storage != 'mcap':
+        msg = f'Only mcap compresses its chunks, not {storage}; leave out --zstd.'
+        raise InputError(msg)
+
+
 class _Sqlite3Writer(Sqlite3Writer):
     """Takes any path: rosbags puts it into a URI as it is, where `#`, `?` and `%` mean more."""
 
@@ -75,15 +92,9 @@ class BagWriter:
         Raises:
             InputError: If the storage is unknown, or does not compress.
         """
-        plugins = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
-        if storage not in plugins:
-            msg = f'Unknown storage {storage!r}; known: {", ".join(plugins)}.'
-            raise InputError(msg)
-        if zstd and storage != 'mcap':
-            msg = f'Only mcap compresses its chunks, not {storage}; leave out --zstd.'
-            raise InputError(msg)
+        check_storage(storage, zstd=zstd)
         self.types = ros2_types()
-        self._writer = _Writer(path, version=BAG_VERSION, storage_plugin=plugins[storage])
+        self._writer = _Writer(path, version=BAG_VERSION, storage_plugin=_PLUGINS[storage])
         if zstd:
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
