@@ -13,6 +13,7 @@ import pytest
 
 from hyperseg_ros.cli import BAG_COMMANDS
 from hyperseg_ros.cli import COMMANDS
+from hyperseg_ros.cli import FLEET_COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/**/*.md'))]
@@ -35,9 +36,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 def test_commands_that_are_named_exist(page: Path) -> None:
-    for words in re.findall(r'hyperseg ((?:bag )?[a-z-]+)\b', page.read_text()):
+    for words in re.findall(r'hyperseg ((?:bag |fleet )?[a-z-]+)\b', page.read_text()):
         if words.startswith('bag '):
             assert words.removeprefix('bag ') in BAG_COMMANDS, words
+        elif words.startswith('fleet'):
+            assert words.removeprefix('fleet').strip() in {*FLEET_COMMANDS, ''}, words
         elif words not in {'doctor', 'checkpoint'}:
             assert words in COMMANDS, words
 
