@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg view` in a real browser: the page, the node, a rendered street, all on DDS."""
 
+import array
 from collections.abc import Iterator
 import contextlib
 import os
@@ -20,6 +21,7 @@ sync_api = pytest.importorskip('playwright.sync_api', reason='Playwright is not 
 from node_client import Client
 from node_client import node_process
 from rcl_interfaces.srv import GetParameters
+from sensor_msgs.msg import CompressedImage
 from view_scene import camera_process
 from view_scene import free_port
 from view_scene import server_process
@@ -27,6 +29,7 @@ from view_scene import whole_scene
 
 from hyperseg_core.drive.scene import DriveScene
 from hyperseg_core.labels import load_labels
+from hyperseg_core.render import encode_jpeg
 from hyperseg_core.render import write_png
 
 BROWSER = next(
@@ -344,3 +347,35 @@ def test_files_are_played_sought_and_compared_with_their_truth(page: Any, tmp_pa
             assert page.evaluate(PIXELS)['digest'] == picture
         page.hover('#canvas', position={'x': 12, 'y': 10})
         wait_for(lambda: 'no truth, f3' in page.text_content('#reading'))
+
+
+@needs_browser
+def test_camera_that_sends_jpeg_is_seen_with_its_mask(
+    page: Any, client: Client, tmp_path: Path
+) -> None:
+    frames = client.publisher('/image/compressed', CompressedImage)
+    street = DriveScene(3, height=240, width=320)
+    jpegs = [encode_jpeg(street.frame(0.2 * index).image, 320) for index in range(10)]
+    count = 0
+
+    def publish() -> bool:
+        nonlocal count
+        count += 1
+        message = CompressedImage(format='jpeg', data=array.array('B', jpegs[count % 10]))
+        message.header.stamp = client.node.get_clock().now().to_msg()
+        frames.publish(message)
+        client.spin(0.2)
+        return True
+
+    port = free_port()
+    words = ('-p', 'transport:=compressed', '-r', 'image:=/image/compressed')
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(node_process(Path('fast'), tmp_path / 'node.log', *words))
+        stack.enter_context(server_process(tmp_path / 'server.log', port))
+        page.goto(f'http://127.0.0.1:{port}')
+        assert client.wait(lambda: publish() and page.evaluate(PIXELS)['num'] > 300, 60)
+        page.check('input[value=mask]')
+        road = next(c.colour for c in load_labels('camvid').classes if c.name == 'road')
+        assert client.wait(
+            lambda: publish() and list(road) in page.evaluate(PIXELS)['colours'], 60
+        )
