@@ -3,7 +3,6 @@
 """A Ray cluster: started or joined, and its machines checked before any work is done."""
 
 from collections.abc import Callable
-from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +17,7 @@ from typing import Any
 from typing import TypeVar
 
 from hyperseg_core.errors import ConfigError
+from hyperseg_ros.fleet.node_check import NodeQuestions
 from hyperseg_ros.fleet.node_check import NodeReport
 from hyperseg_ros.fleet.node_check import report_node
 from hyperseg_ros.fleet.ray_library import import_ray
@@ -86,8 +86,10 @@ class Cluster:
             options['address'] = self._address
         try:
             ray.init(**options)
-        except Exception as error:  # Ray's own, of gRPC, RuntimeError for another version
+        except BaseException as error:  # Ray's own, RuntimeError for another version, Ctrl-C
             self.__exit__()
+            if not isinstance(error, Exception):
+                raise
             place = 'A local Ray cluster' if self._address is None else f'{self._address!r}'
             verb = 'could not be started' if self._address is None else 'cannot be joined'
             msg = f'{place} {verb}: {" ".join(str(error).split())}'
@@ -154,14 +156,18 @@ class Cluster:
                 raise ConfigError(msg) from error
         return answers
 
-    def check(self, checkpoint: str, digest: str, urls: Sequence[str]) -> None:
+    def check(self, asked: NodeQuestions, digest: str) -> None:
         """Check that every machine has our Python and package, the checkpoint, and the storage.
+
+        Args:
+            asked: What each machine must be able to use.
+            digest: Of the checkpoint that is meant.
 
         Raises:
             ConfigError: If one does not: its name, and what differs.
         """
-        ours = report_node(checkpoint, ())
-        for name, found in self.each_node(report_node, checkpoint, tuple(urls)).items():
+        ours = report_node(NodeQuestions())
+        for name, found in self.each_node(report_node, asked).items():
             trouble = _difference(ours, found, digest)
             if trouble:
                 msg = f'{name} {trouble}'

@@ -17,6 +17,9 @@ from typing import Any
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_ros.bags.files import LABELLING
+from hyperseg_ros.fleet.commit_format import is_failure
+from hyperseg_ros.fleet.commit_format import is_labelling
+from hyperseg_ros.fleet.storage import StorageError
 from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.storage import is_unfinished
 
@@ -71,18 +74,22 @@ def find_results(store: Store) -> dict[str, Result]:
     return results
 
 
+def find_result(store: Store, name: str) -> Result | None:
+    """Return a bag's result, if it is whole."""
+    sizes = {file.name: file.size for file in store.files(name)}
+    result = _read(store, name, LABELLING) if f'{name}/{LABELLING}' in sizes else None
+    if result is None:
+        return None
+    is_whole = all(sizes.get(f'{name}/{f["name"]}') == f['size'] for f in result.files)
+    return result if is_whole else None
+
+
 def _read(store: Store, folder: str, mark: str) -> Result | None:
     content = _content(store, f'{folder}/{mark}')
-    fleet = content.get('fleet')
-    if not isinstance(fleet, dict) or not isinstance(fleet.get('key'), str):
+    is_known = is_failure if mark == FAILED else is_labelling
+    if not is_known(content):
         return None
-    outputs = fleet.get('outputs', [])
-    is_whole = isinstance(outputs, list) and all(
-        isinstance(item, dict) and {'name', 'size', 'sha256'} <= item.keys() for item in outputs
-    )
-    if not is_whole or (mark == LABELLING and not outputs):
-        return None
-    return Result(folder, fleet['key'], content, mark == FAILED)
+    return Result(folder, content['fleet']['key'], content, mark == FAILED)
 
 
 def _content(store: Store, name: str) -> dict[str, Any]:
@@ -137,6 +144,9 @@ class Publication:
         Args:
             folder: The labelled bag.
             facts: What labelling.json is to say beside what the labelled bag's own does.
+
+        Raises:
+            StorageError: If another run, with other options, has claimed the folder meanwhile.
         """
         outputs = []
         for path in sorted(item for item in folder.iterdir() if item.name != LABELLING):
@@ -147,16 +157,23 @@ class Publication:
         content = json.loads((folder / LABELLING).read_text(encoding='utf-8'))
         fleet = {'made_by': MADE_BY, 'key': self._key, 'outputs': outputs, **facts}
         content['fleet'] = fleet
+        if _content(self._store, self._path(_CLAIM)).get('fleet', {}).get('key') != self._key:
+            msg = f'Another run writes to {self._store.url}/{self._name}; let one end first.'
+            raise StorageError(msg, is_lasting=False)
         self._write(LABELLING, content)
-        self._store.remove([self._path(_CLAIM)])
+        self.end()
         return dict(content)
+
+    def end(self) -> None:
+        """Take the claim away, now that there is a commit."""
+        self._store.remove([self._path(_CLAIM)])
 
     def fail(self, reason: str, facts: dict[str, Any]) -> None:
         """Record that a bag cannot be labelled, so that the next run need not try."""
         self.begin()
         fleet = {'made_by': MADE_BY, 'key': self._key, **facts}
         self._write(FAILED, {'reason': reason, 'fleet': fleet})
-        self._store.remove([self._path(_CLAIM)])
+        self.end()
 
     def _marks(self) -> list[str]:
         return [self._path(mark) for mark in (_CLAIM, LABELLING, FAILED)]

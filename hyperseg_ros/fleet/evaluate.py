@@ -23,6 +23,7 @@ from hyperseg_ros.fleet.cluster import Resources
 from hyperseg_ros.fleet.commit import Result
 from hyperseg_ros.fleet.inputs import BagInput
 from hyperseg_ros.fleet.inputs import find_inputs
+from hyperseg_ros.fleet.node_check import NodeQuestions
 from hyperseg_ros.fleet.progress import FleetProgress
 from hyperseg_ros.fleet.score_bag import BagScores
 from hyperseg_ros.fleet.score_bag import ScoreJob
@@ -94,12 +95,12 @@ def _truth_of(result: Result, truths: dict[str, BagInput] | None, labels: str) -
     """Return the bag with a result's truth; None: it is in the result, or not at all."""
     if truths is not None:
         return truths.get(result.name)
-    if result.content.get('options', {}).get('copy'):
+    if result.content['options'].get('copy'):
         return None
-    source = result.content['fleet'].get('input', {})
-    files = tuple(StoredFile(f['name'], f['size'], f['tag']) for f in source.get('files', []))
-    url, folder = source.get('url', ''), source.get('folder', '')
-    url = url if folder else str(url).rpartition('/')[0]
+    source = result.content['fleet']['input']
+    files = tuple(StoredFile(f['name'], f['size'], f['tag']) for f in source['files'])
+    url, folder = source['url'], source['folder']
+    url = url if folder else url.rpartition('/')[0]
     return BagInput(result.name, url, folder, files)
 
 
@@ -132,7 +133,7 @@ def _run(cluster: Cluster, jobs: list[ScoreJob], store: Store) -> list[BagScores
     sizes = {job.masks.name: job.masks.size for job in jobs}
     found = []
     with cluster, FleetProgress(len(jobs), sum(sizes.values())) as progress:
-        cluster.check('', '', [store.url])
+        cluster.check(NodeQuestions('', (store.url,), jobs[0].scratch), '')
         for answer in run_jobs(cluster, jobs, plan):
             found.append(answer)
             progress.add(

@@ -17,6 +17,7 @@ from hyperseg_ros.bags.files import LABELLING
 from hyperseg_ros.bags.files import bag_name
 from hyperseg_ros.bags.metadata import METADATA
 from hyperseg_ros.bags.parts import file_digest
+from hyperseg_ros.fleet.places import pattern_base
 from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.storage import StoredFile
 from hyperseg_ros.fleet.storage import is_unfinished
@@ -130,11 +131,9 @@ def _listed(sources: list[str]) -> Iterator[str]:
 
 
 def _bags_at(source: str) -> tuple[list[BagInput], int]:
-    if any(sign in source for sign in '*?['):
-        fixed = source[: min(source.index(sign) for sign in '*?[' if sign in source)]
-        base = fixed.rpartition('/')[0]
-        base = Store(base).url if base or source.startswith('/') else Store('.').url
-        found = [_bags_of(Store(url), base) for url in Store(source).matches()]
+    base = pattern_base(source)
+    if base is not None:
+        found = [_bags_of(Store(url), Store(base).url) for url in Store(source).matches()]
         if not found:
             msg = f'Nothing matches {source}.'
             raise InputError(msg)

@@ -30,6 +30,7 @@ from hyperseg_ros.fleet.inputs import with_digests
 from hyperseg_ros.fleet.job import Job
 from hyperseg_ros.fleet.job import Labelling
 from hyperseg_ros.fleet.job import Outcome
+from hyperseg_ros.fleet.node_check import NodeQuestions
 from hyperseg_ros.fleet.places import check_apart
 from hyperseg_ros.fleet.places import check_writable
 from hyperseg_ros.fleet.progress import FleetProgress
@@ -173,15 +174,15 @@ def _known(
             continue
         content = result.content
         if result.is_failed:
-            reason = str(content.get('reason', ''))
+            reason = content['reason']
             known[job.bag.name] = Outcome(name=job.bag.name, status='failed', reason=reason)
             continue
-        images = content.get('images', {})
+        images = content['images']
         known[job.bag.name] = Outcome(
             name=job.bag.name,
             status='done',
-            num_labelled=int(content.get('labelled', 0)),
-            num_problems=len(content.get('problems', [])),
+            num_labelled=int(content['labelled']),
+            num_problems=len(content['problems']),
             num_dropped=sum(item['dropped'] for item in images.values()),
             num_bytes=job.bag.size,
         )
@@ -207,7 +208,8 @@ def _run(
     )
     with _terminable(), cluster:
         urls = {labelling.out, *(job.bag.url for job in jobs[:1])}
-        cluster.check(labelling.checkpoint, labelling.checkpoint_digest, sorted(urls))
+        asked = NodeQuestions(labelling.checkpoint, tuple(sorted(urls)), labelling.scratch)
+        cluster.check(asked, labelling.checkpoint_digest)
         with FleetProgress(len(jobs), sum(sizes.values())) as progress:
             # The largest first: none is left over while all other workers are idle.
             for outcome in run_jobs(cluster, sorted(jobs, key=_largest_first), plan):

@@ -4,7 +4,9 @@
 
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 import platform
+import tempfile
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import HyperSegError
@@ -25,18 +27,29 @@ class NodeReport:
     """Why it cannot read the checkpoint or a storage; '' if it can."""
 
 
-def report_node(checkpoint: str, urls: tuple[str, ...]) -> NodeReport:
-    """Look at this machine.
+@dataclass(frozen=True, slots=True)
+class NodeQuestions:
+    """What a machine must be able to use."""
 
-    Args:
-        checkpoint: A file or the name of a shipped one; '' for none.
-        urls: Folders that are to be readable.
-    """
+    checkpoint: str = ''
+    """A file or the name of a shipped one; '' for none."""
+    urls: tuple[str, ...] = ()
+    """Folders that are to be readable."""
+    scratch: str = ''
+    """A folder that is to be writable; '' for none."""
+
+
+def report_node(asked: NodeQuestions) -> NodeReport:
+    """Look at this machine."""
     digest = trouble = ''
     try:
-        if checkpoint:
-            digest = load_checkpoint(checkpoint).digest
-        for url in urls:
+        if asked.checkpoint:
+            digest = load_checkpoint(asked.checkpoint).digest
+        if asked.scratch:
+            Path(asked.scratch).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=asked.scratch):
+                pass
+        for url in asked.urls:
             store = Store(url, patience_s=_PATIENCE_S)
             if not store.kind() and store.is_local:
                 trouble = f'it has no {store.url}, which must be the same folder everywhere.'

@@ -13,6 +13,17 @@ from hyperseg_ros.fleet.storage import Store
 _PATTERN = '*?['
 
 
+def pattern_base(source: str) -> str | None:
+    """Return the folder that a pattern begins in; None for what is none.
+
+    A local path with such signs that is there is a path.
+    """
+    if not any(sign in source for sign in _PATTERN) or Path(source).expanduser().exists():
+        return None
+    fixed = source[: min(source.index(sign) for sign in _PATTERN if sign in source)]
+    return fixed.rpartition('/')[0] or ('/' if source.startswith('/') else '.')
+
+
 def check_apart(sources: list[str], out: Store) -> None:
     """Check that results do not go among the inputs, nor inputs lie among results.
 
@@ -23,11 +34,8 @@ def check_apart(sources: list[str], out: Store) -> None:
     for source in sources:
         if source.lower().endswith('.txt'):
             continue
-        fixed = source
-        if any(sign in source for sign in _PATTERN):
-            fixed = source[: min(source.index(s) for s in _PATTERN if s in source)]
-            fixed = fixed.rpartition('/')[0] or '.'
-        place = _place(Store(fixed))
+        fixed = pattern_base(source)
+        place = _place(Store(source if fixed is None else fixed))
         if _holds(place, target) or _holds(target, place):
             msg = (
                 f'{out.url} and {source} lie in one another: results would be among the inputs. '

@@ -83,24 +83,23 @@ def committed(store: Store) -> list[Result]:
 
 
 def class_pixels(result: Result) -> Counter[int]:
-    """Return how many pixels of a bag have each id; what is no number is left out."""
-    content = result.content.get('class_pixels')
-    pixels = content.items() if isinstance(content, dict) else ()
-    return Counter({int(k): v for k, v in pixels if k.isdecimal() and isinstance(v, int)})
+    """Return how many pixels of a bag have each id."""
+    pixels = {} if result.is_failed else result.content['class_pixels']
+    return Counter({int(class_id): count for class_id, count in pixels.items()})
 
 
 def _row(result: Result, known: LabelSet) -> Row:
     if result.is_failed:
         return [result.name, 0, 0, 0, '', str(result.content.get('reason', ''))]
     content = result.content
-    images = content.get('images', {}).values()
+    images = content['images'].values()
     pixels = class_pixels(result)
     present = [i for i in range(len(known)) if pixels[i]]
     rarest = sorted(present, key=lambda class_id: (pixels[class_id], class_id))[:_RAREST]
-    problems = content.get('problems', [])
+    problems = content['problems']
     return [
         result.name,
-        int(content.get('labelled', 0)),
+        int(content['labelled']),
         sum(item['dropped'] for item in images),
         len(problems),
         ', '.join(known.names[class_id] for class_id in rarest),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import errno
 import logging
+import os
 from pathlib import Path
 import re
 import time
@@ -235,7 +236,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
     protocol = found.group(1).lower() if found else 'file'
     if protocol == 'file':
         path = url.partition('://')[2] if found else url
-        url = str(Path(path).expanduser().absolute())
+        url = os.path.abspath(Path(path).expanduser())
     try:
         # A listing of a minute ago knows nothing of what another machine has written since.
         options = {} if protocol == 'file' else {'use_listings_cache': False}

@@ -23,6 +23,7 @@ from hyperseg_core.inference.segmenter import Segmenter
 from hyperseg_ros.bags.labelling import LabelReport
 from hyperseg_ros.bags.labelling import label_bag
 from hyperseg_ros.fleet.commit import Publication
+from hyperseg_ros.fleet.commit import find_result
 from hyperseg_ros.fleet.job import Job
 from hyperseg_ros.fleet.job import Labelling
 from hyperseg_ros.fleet.job import Outcome
@@ -78,6 +79,10 @@ def _label(job: Job, clock: _Clock) -> Outcome:
     with held(scratch, job.key) as folder:
         segmenter = _segmenter(labelling)
         clock.note('engine')
+        if (done := find_result(store, bag.name)) is not None and done.key == job.key:
+            # By another run, or by a worker that was given up and went on.
+            publication.end()
+            return _counted(_outcome(job, clock, 'labelled'), done.content)
         try:
             publication.check()
         except ConfigError as error:
@@ -99,13 +104,7 @@ def _label(job: Job, clock: _Clock) -> Outcome:
         publication.begin()
         content = publication.commit(out, _facts(job, clock))
         clock.note('upload')
-        images = content['images'].values()
-        return replace(
-            _outcome(job, clock, 'labelled'),
-            num_labelled=report.labelled,
-            num_problems=len(report.problems),
-            num_dropped=sum(item['dropped'] for item in images),
-        )
+        return _counted(_outcome(job, clock, 'labelled'), content)
 
 
 def _segmenter(labelling: Labelling) -> Segmenter:
@@ -136,6 +135,16 @@ def _segmenter(labelling: Labelling) -> Segmenter:
 def _labelled(path: Path, out: Path, segmenter: Segmenter, labelling: Labelling) -> LabelReport:
     topics = list(labelling.topics) if labelling.topics is not None else None
     return label_bag(path, out, segmenter, labelling.options, topics, resume=True)
+
+
+def _counted(outcome: Outcome, content: dict[str, Any]) -> Outcome:
+    """Return an outcome with the counts of its labelling.json."""
+    return replace(
+        outcome,
+        num_labelled=content['labelled'],
+        num_problems=len(content['problems']),
+        num_dropped=sum(item['dropped'] for item in content['images'].values()),
+    )
 
 
 def _facts(job: Job, clock: _Clock) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from fleet_samples import labelling
 import pytest
 
 from hyperseg_ros.bags.label import bag_label_command
+from hyperseg_ros.fleet.commit import Publication
+from hyperseg_ros.fleet.commit import file_sha256
+from hyperseg_ros.fleet.commit import find_result
 from hyperseg_ros.fleet.commit import find_results
 from hyperseg_ros.fleet.job import Job
 from hyperseg_ros.fleet.staging import held
@@ -79,6 +82,9 @@ def test_killed_at_any_step_leaves_nothing_half_and_the_next_run_ends_alike(
     store = Store(str(tmp_path / 'out'))
     label_one(job)
     wanted = _files(tmp_path / 'out')
+    # The same masks for another reason, to be replaced.
+    other = labelling(tmp_path, job.labelling.out, topics=('/cam/image_raw',))
+    (rival,) = jobs_of(str(tmp_path / 'in'), other)
     steps = 0
     ask = Store._ask
 
@@ -97,6 +103,7 @@ def test_killed_at_any_step_leaves_nothing_half_and_the_next_run_ends_alike(
         return counted
 
     for step in range(1, 100):
+        assert label_one(rival).status == 'labelled'
         steps = 0
         monkeypatch.setattr(Store, '_ask', dies_at(step))
         try:
@@ -107,9 +114,10 @@ def test_killed_at_any_step_leaves_nothing_half_and_the_next_run_ends_alike(
             break
         finally:
             monkeypatch.setattr(Store, '_ask', ask)
-        found = find_results(store)
-        if found:  # committed: then all of it is there
-            assert _files(tmp_path / 'out').items() >= wanted.items()
+        for result in find_results(store).values():  # committed: then all of it is there
+            assert result.key in {job.key, rival.key}
+            for file in result.files:
+                assert file_sha256(tmp_path / 'out/monday/run' / file['name']) == file['sha256']
         assert label_one(job).status == 'labelled'
         assert _files(tmp_path / 'out') == wanted
     assert step > 10
@@ -134,6 +142,71 @@ def test_foreign_commits_are_no_results(tmp_path: Path, text: str) -> None:
     (tmp_path / 'x').mkdir()
     (tmp_path / 'x' / 'labelling.json').write_text(text)
     assert find_results(Store(str(tmp_path))) == {}
+
+
+BROKEN: list[tuple[str, Any]] = [
+    ('labelled', 'three'), ('labelled', -1), ('labelled', True), ('problems', 7),
+    ('images', None), ('images', []), ('images', {'/a': 3}), ('images', {'/a': {'dropped': 'x'}}),
+    ('class_pixels', [1]), ('class_pixels', {'x': 1}), ('class_pixels', {'3': 0.5}),
+    ('options', None), ('fleet.key', 3), ('fleet.input', None), ('fleet.input', {'url': 1}),
+    ('fleet.outputs', []), ('fleet.outputs', [{'name': '../x', 'size': 1, 'sha256': ''}]),
+    ('fleet.outputs', [{'name': 'run.mcap', 'size': '1', 'sha256': ''}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('place', 'value'), BROKEN)
+def test_commits_that_somebody_edited_are_none(
+    job: Job, tmp_path: Path, place: str, value: Any
+) -> None:
+    asked = Store(str(tmp_path / 'out'))
+    folder = tmp_path / 'out' / 'monday' / 'run'
+    folder.mkdir(parents=True)
+    files = [{'name': 'run.mcap', 'size': 1, 'tag': 'x', 'sha256': 'x'}]
+    source = {'url': '/in/run', 'folder': 'run', 'files': files}
+    content: dict[str, Any] = {
+        'labelled': 1, 'problems': [], 'images': {'/a': {'dropped': 0}}, 'class_pixels': {'3': 9},
+        'options': {}, 'fleet': {'key': job.key, 'outputs': files, 'input': source},
+    }  # fmt: skip
+    (folder / 'run.mcap').write_bytes(b'x')
+    (folder / 'labelling.json').write_text(json.dumps(content))
+    assert find_results(asked)
+    assert find_result(asked, 'monday/run') is not None
+    *outer, last = place.split('.')
+    inner = content[outer[0]] if outer else content
+    for changed in ({**inner, last: value}, {k: v for k, v in inner.items() if k != last}):
+        whole = {**content, outer[0]: changed} if outer else changed
+        (folder / 'labelling.json').write_text(json.dumps(whole))
+        assert not find_results(asked)
+        assert find_result(asked, 'monday/run') is None
+
+
+def test_result_of_another_run_is_taken_as_it_is(job: Job, tmp_path: Path) -> None:
+    assert label_one(job).status == 'labelled'
+    commit = tmp_path / 'out' / 'monday' / 'run' / 'labelling.json'
+    before = commit.stat().st_mtime_ns
+    again = label_one(job)
+    assert (again.status, again.num_labelled) == ('labelled', 3)
+    assert commit.stat().st_mtime_ns == before
+
+
+def test_two_runs_with_other_options_do_not_mix(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = labelling(tmp_path, job.labelling.out, topics=('/cam/image_raw',))
+    (rival,) = jobs_of(str(tmp_path / 'in'), other)
+    upload, begun = Store.upload, []
+
+    def upload_beside_a_rival(self: Store, source: Path, name: str) -> None:
+        upload(self, source, name)
+        if not begun:
+            begun.append(name)
+            Publication(self, 'monday/run', rival.key).begin()
+
+    monkeypatch.setattr(Store, 'upload', upload_beside_a_rival)
+    outcome = label_one(job)
+    assert outcome.status == 'retry'
+    assert 'Another run writes to' in outcome.reason
+    assert not find_results(Store(job.labelling.out))
 
 
 def test_what_is_not_ours_is_never_removed(job: Job, tmp_path: Path) -> None:

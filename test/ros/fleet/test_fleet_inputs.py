@@ -51,8 +51,27 @@ def test_names_of_a_pattern_begin_where_it_does(drives: Path) -> None:
         _names(f'{drives}/*.bag')
 
 
+@pytest.mark.parametrize('name', ['run [1]', 'what?', 'a*b', '100 %', 'x#y', 'Über', '-x', 'a\nb'])
+def test_names_may_hold_what_patterns_do(tmp_path: Path, name: str) -> None:
+    bag_folder(tmp_path / 'in' / name / 'bag')
+    assert _names(tmp_path / 'in') == [f'{name}/bag']
+    assert _names(tmp_path / 'in' / name) == ['bag']
+    check_apart([str(tmp_path / 'in' / name)], Store(str(tmp_path / 'out')))
+
+
+def test_relative_places_are_those_of_this_folder(
+    drives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(drives / '2026')
+    assert _names('.') == ['monday/run_1', 'tuesday/run_1']
+    assert _names('../*.mcap') == _names('..//single.mcap') == ['single']
+    assert _names('*/run_1') == ['monday/run_1', 'tuesday/run_1']
+    with pytest.raises(ConfigError, match='lie in one another'):
+        check_apart(['..'], Store('.'))
+
+
 def test_list_names_places_relative_to_itself(drives: Path) -> None:
-    text = f'# what we drove\n\nsingle.mcap\n{drives}/2026\n'
+    text = f'# what we drove\r\n\r\n single.mcap\r\n{drives}/2026\r\n'
     (drives / 'all.txt').write_text(text)
     assert _names(drives / 'all.txt') == ['monday/run_1', 'single', 'tuesday/run_1']
     with pytest.raises(InputError, match='There is no list'):
