@@ -75,8 +75,9 @@ def create_app(
 def run(arguments: list[str], app: App) -> int:
     """Run one command; returns the exit status: 0, 1 where it says so, 2 on an error."""
     logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
-    name = ' '.join(_command_words(arguments, app))
+    name = ' '.join(app.name)
     try:
+        name = ' '.join(_command_words(arguments, app))
         status = app(
             _with_pairs(arguments), exit_on_error=False, print_error=False,
             result_action='return_value',

@@ -22,6 +22,7 @@ from hyperseg_ros.fleet.node_check import NodeReport
 from hyperseg_ros.fleet.node_check import report_node
 from hyperseg_ros.fleet.ray_library import import_ray
 from hyperseg_ros.fleet.ray_library import told
+from hyperseg_ros.fleet.signals import signals_held
 
 _STORE_BYTES = 80 << 20
 """Ray's least: bags do not pass through its object store."""
@@ -85,7 +86,8 @@ class Cluster:
         else:
             options['address'] = self._address
         try:
-            ray.init(**options)
+            with signals_held():  # interrupted, Ray takes the process down
+                ray.init(**options)
         except BaseException as error:  # Ray's own, RuntimeError for another version, Ctrl-C
             self.__exit__()
             if not isinstance(error, Exception):
@@ -93,6 +95,8 @@ class Cluster:
             place = 'A local Ray cluster' if self._address is None else f'{self._address!r}'
             verb = 'could not be started' if self._address is None else 'cannot be joined'
             msg = f'{place} {verb}: {" ".join(str(error).split())}'
+            if self._address is not None and 'RAY_AUTH_MODE' not in os.environ:
+                msg += '. A cluster that asks for a token is joined with RAY_AUTH_MODE=token.'
             raise ConfigError(msg) from error
         if not self.capacity():
             total = ray.cluster_resources()
@@ -107,11 +111,12 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         """Leave it; one that was started here ends, with all its processes."""
-        with contextlib.suppress(Exception):
-            import_ray().shutdown()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ''
+        with signals_held():
+            with contextlib.suppress(Exception):
+                import_ray().shutdown()
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = ''
 
     def _local_cpus(self) -> float:
         if self._wanted is None:

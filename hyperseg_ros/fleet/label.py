@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hyperseg fleet label`: label many bags; exit status, list of failures, report."""
 
-from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 from dataclasses import replace
@@ -10,7 +9,6 @@ from importlib import metadata
 import json
 import logging
 from pathlib import Path
-import signal
 from typing import Any
 
 from hyperseg_core.checkpoint import load_checkpoint
@@ -34,6 +32,7 @@ from hyperseg_ros.fleet.node_check import NodeQuestions
 from hyperseg_ros.fleet.places import check_apart
 from hyperseg_ros.fleet.places import check_writable
 from hyperseg_ros.fleet.progress import FleetProgress
+from hyperseg_ros.fleet.signals import terminable
 from hyperseg_ros.fleet.staging import default_scratch
 from hyperseg_ros.fleet.staging import sweep
 from hyperseg_ros.fleet.storage import Store
@@ -206,7 +205,7 @@ def _run(
         attempts,
         labelling.timeout_s,
     )
-    with _terminable(), cluster:
+    with terminable(), cluster:
         urls = {labelling.out, *(job.bag.url for job in jobs[:1])}
         asked = NodeQuestions(labelling.checkpoint, tuple(sorted(urls)), labelling.scratch)
         cluster.check(asked, labelling.checkpoint_digest)
@@ -243,20 +242,6 @@ def _given_up(job: Job, trouble: str) -> Outcome:
         name=job.bag.name, status='failed', reason=reason, attempt=job.attempt,
         num_bytes=job.bag.size,
     )  # fmt: skip
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _ReportFile:
