@@ -36,22 +36,27 @@ class BagFrame:
 
 
 class EverySeconds:
-    """Wants a frame every so many seconds of each topic, on a grid from its first stamp."""
+    """Wants a frame every so many seconds of each topic, on a grid from its first stamp.
+
+    Stamps need not rise: after a clock that is set back, or a first stamp that is wrong, the grid
+    goes on to both sides.
+    """
 
     def __init__(self, every_s: float) -> None:
         """Take the time between frames; 0 wants all."""
         self._every_ns = round(every_s * 1e9)
-        self._next_ns: dict[str, int] = {}
+        self._first_ns: dict[str, int] = {}
+        self._taken: set[tuple[str, int]] = set()
 
     def __call__(self, topic: str, stamp: int) -> bool:
         """See `Wanted`."""
-        due = self._next_ns.setdefault(topic, stamp)
-        if stamp + _EARLY_NS < due:
-            return False
-        if self._every_ns:
-            steps = (stamp + _EARLY_NS - due) // self._every_ns + 1
-            self._next_ns[topic] = due + steps * self._every_ns
-        return True
+        if not self._every_ns:
+            return True
+        first = self._first_ns.setdefault(topic, stamp)
+        place = (topic, (stamp + _EARLY_NS - first) // self._every_ns)
+        is_first_there = place not in self._taken
+        self._taken.add(place)
+        return is_first_there
 
 
 def read_frames(

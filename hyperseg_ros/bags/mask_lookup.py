@@ -31,6 +31,7 @@ class MaskLookup:
         """Take a topic's masks, and what their ids mean."""
         self._masks, self._label_set = masks, label_set
         self._messages = masks.messages(set(masks.stamps))
+        self._to_come = set(masks.stamps)
         self._waiting: dict[int, RawMessage] = {}
         self._num_bytes = 0
 
@@ -41,8 +42,9 @@ class MaskLookup:
             InputError: If there is no mask with its stamp, or it is damaged, of another size, or
                 holds ids that no class has.
         """
+        # For a mask that is not there none is read: those of later frames would have to make room.
         while stamp_ns not in self._waiting:
-            found = next(self._messages, None)
+            found = next(self._messages, None) if stamp_ns in self._to_come else None
             if found is None:
                 msg = f'no mask of {self._masks.topic} has the stamp {stamp_ns} ns'
                 raise InputError(msg)
@@ -66,6 +68,7 @@ class MaskLookup:
 
     def _keep(self, stamp_ns: int, message: RawMessage) -> None:
         """Keep a mask until its frame comes; those of frames that never come make room."""
+        self._to_come.discard(stamp_ns)
         self._waiting[stamp_ns] = message
         self._num_bytes += len(message.data)
         while self._num_bytes > _WAITING_BYTES and len(self._waiting) > 1:

@@ -23,7 +23,9 @@ from hyperseg_core.commands.import_labels import import_labels_command
 from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.drive import DriveScene
+from hyperseg_ros.bags import mask_lookup
 from hyperseg_ros.bags.export import bag_export_command
+from hyperseg_ros.bags.frames import EverySeconds
 from hyperseg_ros.bags.label import bag_label_command
 from hyperseg_ros.bags.make import bag_make_command
 from hyperseg_ros.bags.mask_stream import masks
@@ -259,6 +261,32 @@ def test_frames_without_a_mask_are_told(tmp_path: Path, caplog: pytest.LogCaptur
     assert [frame['stamp_ns'] for frame in _frames(out)] == [time_of(0)]
     assert 'its mask is (47, 64) px' in caplog.text
     assert f'no mask of /segmenter/cam/mask has the stamp {time_of(2)} ns' in caplog.text
+
+
+def test_a_frame_without_mask_does_not_cost_the_later_ones_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mask_lookup, '_WAITING_BYTES', 7000)  # room for two masks
+    bag, out = simple_mcap(tmp_path / 'x.mcap', 6), tmp_path / 'out'
+    writer = Mcap()
+    channel = writer.channel('/segmenter/cam/mask')
+    ids = np.full((48, 64), 3, np.uint8)
+    for index in range(1, 6):
+        writer.add(channel, time_of(index), image(ids, 'mono8', time_of(index)))
+    labelled = writer.finish(tmp_path / 'labelled.mcap')
+    assert bag_export_command(bag, out, format='coco', every=0.0, masks=labelled) == 1
+    assert [frame['stamp_ns'] for frame in _frames(out)] == [time_of(i) for i in range(1, 6)]
+
+
+def test_stamps_that_fall_cost_no_frames() -> None:
+    second = 10**9
+    wanted = EverySeconds(1.0)
+    # The first stamp is years ahead, and later the clock is set back.
+    stamps = [10**18, *(k * second // 2 for k in range(20, 26)), *(k * second for k in range(3))]
+    taken = [stamp / second for stamp in stamps if wanted('/a', stamp)]
+    assert taken == [10**9, 10.0, 11.0, 12.0, 0.0, 1.0, 2.0]
+    assert not wanted('/a', 10 * second)
+    assert wanted('/b', 10 * second)
 
 
 def test_masks_of_other_classes_are_refused(street: Path, labelled: Path, tmp_path: Path) -> None:
