@@ -4,9 +4,10 @@
 
     python benchmarks/bench_fleet.py [--bags 100] [--workers 2] [--rounds 3]
 
-In each round one process (`hyperseg bag label`, one thread) labels a share of the bags, then the
-fleet all of them, so that both meet the same machine. What a fleet's start costs is told apart:
-it is paid once.
+In each round one process (`hyperseg bag label`, one thread) labels a share of the bags, then as
+many at once as the fleet has workers, then the fleet labels all, so that each meets the same
+machine: two processes are seldom twice as fast as one where they share caches and memory. What a
+start costs is told apart, as it is paid once.
 """
 
 import argparse
@@ -25,17 +26,35 @@ _SIZE = (480, 640)
 _MIB = 2**20
 
 
-def _run(*words: object, **environment: str) -> float:
-    """Run a command of ours; returns how long it took [s]."""
+def _run(*commands: list[object]) -> float:
+    """Run commands of ours at once; returns how long they took [s]."""
     start_s = time.monotonic()
-    command = [sys.executable, '-m', 'hyperseg_ros', *map(str, words)]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(done.stdout, done.stderr)
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    running = [
+        subprocess.Popen(
+            [sys.executable, '-m', 'hyperseg_ros', *map(str, words)],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for words in commands
+    ]  # fmt: skip
+    if any([process.wait() for process in running]):
+        print('failed:', *commands)
         sys.exit(1)
     return time.monotonic() - start_s
+
+
+def _bags_per_s(bags: list[Path], num_processes: int, folder: Path) -> float:
+    """Return the rate of so many processes at once, without their start."""
+    times = []
+    for count in (1, len(bags)):
+        commands: list[list[object]] = [
+            ['bag', 'label', *bags[:count], folder / f'alone{number}']
+            for number in range(num_processes)
+        ]
+        times.append(_run(*commands))
+        for number in range(num_processes):
+            shutil.rmtree(folder / f'alone{number}')
+    return num_processes * (len(bags) - 1) / (times[1] - times[0])
 
 
 def _num_images(folder: Path) -> int:
@@ -50,31 +69,29 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--seconds', type=float, default=1.0, help='of each bag, at 30 Hz')
     arguments = parser.parse_args()
-    share = max(1, arguments.bags // (3 * arguments.workers))
+    share = max(3, arguments.bags // (3 * arguments.workers))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_bags(folder / 'in', arguments.bags, seconds=arguments.seconds, size=_SIZE)
         some = sorted(folder.glob('in/*/run*'))[:share]
         for number in range(arguments.rounds):
-            alone, fleet = folder / 'alone', folder / 'fleet'
-            one = _run('bag', 'label', some[0], folder / 'first', OMP_NUM_THREADS='1')
-            alone_s = _run('bag', 'label', *some, alone, OMP_NUM_THREADS='1')
-            # The process's own start is not a bag's: one bag more is one bag's time more.
-            per_bag_s = (alone_s - one) / (share - 1) if share > 1 else alone_s
+            fleet = folder / 'fleet'
+            one = _bags_per_s(some, 1, folder)
+            several = _bags_per_s(some, arguments.workers, folder)
             fleet_s = _run(
-                'fleet', 'label', folder / 'in', fleet, '--workers', arguments.workers,
-                '--scratch', folder / 'scratch',
+                ['fleet', 'label', folder / 'in', fleet, '--workers', arguments.workers,
+                 '--scratch', folder / 'scratch'],
             )  # fmt: skip
             lines = [json.loads(line) for line in (fleet / 'fleet.jsonl').open()]
-            _tell(number, lines, per_bag_s, fleet_s, arguments.workers, fleet)
-            for made in (alone, fleet, folder / 'first'):
-                shutil.rmtree(made)
+            _tell(number, lines, one, several, fleet_s, arguments.workers, fleet)
+            shutil.rmtree(fleet)
 
 
 def _tell(
     number: int,
     lines: list[dict[str, object]],
-    per_bag_s: float,
+    one: float,
+    several: float,
     fleet_s: float,
     workers: int,
     out: Path,
@@ -95,9 +112,9 @@ def _tell(
     idle_s = workers * steady_s / max(1, len(lines) - workers) - labelled_s / len(lines)
     peak = max(int(str(line['peak_bytes'])) for line in lines)
     print(
-        f'round {number}: one process {1 / per_bag_s:.2f} bags/s, fleet of {workers} '
-        f'{rate:.2f} bags/s: {rate * per_bag_s / workers:.3f} of {workers} processes; '
-        f'with its start {len(lines) / fleet_s:.2f} bags/s; a bag: {per_bag_s:.2f} s alone, '
+        f'round {number}: one process {one:.2f} bags/s, {workers} at once {several:.2f}, fleet of '
+        f'{workers} {rate:.2f}: {rate / several:.3f} of the processes, {rate / one / workers:.3f} '
+        f'of {workers} times one; with its start {len(lines) / fleet_s:.2f} bags/s; a bag: '
         f'{labelled_s / len(lines):.2f} s in the fleet, beside it {idle_s:.3f} s '
         f'(stages {max(others, default=0.0):.3f} s at most); '
         f'{_num_images(out)} images; peak of a worker {peak / _MIB:.0f} MiB',

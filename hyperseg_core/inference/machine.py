@@ -88,13 +88,18 @@ def cpu_features() -> str:
     return ' '.join(sorted(_cpu_flags()))
 
 
-def cpu_threads() -> int:
-    """Return how many CPUs this process may use: not more than OMP_NUM_THREADS, if that is set."""
-    num_cpus = (
+def cpus_allowed() -> int:
+    """Return how many CPUs this process may run on."""
+    return (
         len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     )
+
+
+def cpu_threads() -> int:
+    """Return how many threads an engine may have: OMP_NUM_THREADS, but no more than CPUs."""
     wanted = os.environ.get('OMP_NUM_THREADS', '')
-    return min(num_cpus, int(wanted)) if wanted.isdecimal() and int(wanted) else num_cpus
+    allowed = cpus_allowed()
+    return min(allowed, int(wanted)) if wanted.isdecimal() and int(wanted) else allowed
 
 
 def _cpu_flags() -> frozenset[str]:

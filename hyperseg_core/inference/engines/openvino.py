@@ -13,6 +13,7 @@ from hyperseg_core.inference.engine import EngineFiles
 from hyperseg_core.inference.engine import EngineSpec
 from hyperseg_core.inference.engine import require
 from hyperseg_core.inference.machine import cpu_threads
+from hyperseg_core.inference.machine import cpus_allowed
 
 _BLOB = 'openvino.blob'
 
@@ -40,6 +41,9 @@ def openvino_options(spec: EngineSpec) -> dict[str, Any]:
     }
     if spec.device == 'cpu':
         options['INFERENCE_NUM_THREADS'] = cpu_threads()
+        if cpu_threads() < cpus_allowed():
+            # Each process would pin its threads to the first CPUs, and two share one.
+            options['ENABLE_CPU_PINNING'] = False
     return options
 
 
