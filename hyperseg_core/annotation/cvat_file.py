@@ -34,6 +34,7 @@ ANNOTATIONS = 'annotations.xml'
 IMAGES = 'images'
 _LABELS = 'labels.json'
 _CHUNK = 1 << 20
+_ZIP = b'PK\x03\x04'
 _SHAPES = frozenset({'mask', 'polygon', 'box'})
 _OTHERS = frozenset({'polyline', 'points', 'ellipse', 'cuboid', 'skeleton', 'tag'})
 _LARGEST = 1e6
@@ -150,7 +151,11 @@ class CvatReader:
             if not fits or left + columns > width or top + lines > height:
                 msg = f'a mask of {lines} x {columns} px at {left}, {top} leads out of the image'
                 raise InputError(msg)
-            runs = _integers(attributes.get('rle', ''), 'rle')
+            text = attributes.get('rle', '')
+            if text.count(',') > lines * columns:  # before a list many times its size is made
+                msg = f'a mask of {lines} x {columns} px has more runs than pixels'
+                raise InputError(msg)
+            runs = _integers(text, 'rle')
             mask = mask_of(runs, lines * columns).reshape(lines, columns)
             ids[top : top + lines, left : left + columns][mask] = index
         elif kind == 'polygon':
@@ -210,13 +215,16 @@ def _images(path: Path) -> Iterator[_Image]:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     with path.open('rb') as file:
         while True:
+            is_first = file.tell() == 0
             chunk = file.read(_CHUNK)
             try:
                 parser.Parse(chunk, not chunk)
             except (expat.ExpatError, LookupError, ValueError) as err:
                 if isinstance(err, InputError):
                     raise
-                msg = f'{path} is no whole XML: {err!s:.200}.'
+                packed = is_first and chunk.startswith(_ZIP)
+                hint = ' It is a ZIP, as CVAT exports: unpack it.' if packed else ''
+                msg = f'{path} is no whole XML: {err!s:.200}.{hint}'
                 raise InputError(msg) from err
             yield from done
             done.clear()

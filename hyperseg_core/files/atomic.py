@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing a file whole or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,4 +22,5 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of the name itself, which is told already
+            temporary.unlink(missing_ok=True)

@@ -135,7 +135,8 @@ class Exporter:
                     lost.append(f'{frame.topic}, stamp {frame.stamp_ns} ns: {error}')
                     continue
                 self._write(name, places[frame.topic], frame, ids)
-            for topic, wanted in sorted((stamps or {}).items()):
+            asked = {t: w for t, w in (stamps or {}).items() if topics is None or t in topics}
+            for topic, wanted in sorted(asked.items()):
                 lost += [
                     f'{topic}: the frame of {stamp} ns that was selected is not in the bag, or '
                     f'cannot be read' for stamp in sorted(wanted) if (topic, stamp) not in written

@@ -73,6 +73,7 @@ def bag_select_command(
     if out.exists():
         msg = f'{out} is there already; give another name or delete it.'
         raise ConfigError(msg)
+    _check_writable(out)
     segmenter = Segmenter(checkpoint, engine, device, precision, size, replaces_lost=False)
     candidates = Candidates(segmenter)
     sources, problems = _look_at(bags, candidates, topics, every)
@@ -101,6 +102,20 @@ def bag_select_command(
             '--every, or give more bags.', len(chosen), count, gap,
         )  # fmt: skip
     return 1 if problems or len(chosen) < count else 0
+
+
+def _check_writable(out: Path) -> None:
+    """Check before long work that the result can be written.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    try:
+        write_atomically(out, b'')
+        out.unlink()
+    except OSError as error:
+        msg = f'{out} cannot be written: {error.strerror or error}; name another file.'
+        raise ConfigError(msg) from error
 
 
 def _look_at(

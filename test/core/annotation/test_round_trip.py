@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+import zipfile
 
 import cv2
 import numpy as np
@@ -188,6 +189,7 @@ def test_shapes_that_are_no_areas_are_left_out_and_told(tmp_path: Path) -> None:
         ('left="0"', 'left="1"', 'leads out of the image'),
         ('rle="0, 48"', 'rle="0, 4800000000000"', 'add up to 48 px'),
         ('rle="0, 48"', 'rle="a"', "rle is 'a'"),
+        ('rle="0, 48"', f'rle="{"1," * 49}1"', 'more runs than pixels'),
         ('name="bag_cam', 'name="../bag_cam', 'leads out of'),
         ('name="bag_cam', 'name="/bag_cam', 'leads out of'),
         ('name="bag_cam', 'name="C:\\..\\..\\bag_cam', 'leads out of'),
@@ -201,6 +203,15 @@ def test_damaged_cvat_is_told(old: str, new: str, told: str, tmp_path: Path) -> 
     with pytest.raises(InputError, match=told):
         import_labels_command(exported, tmp_path / 'back', format='cvat')
     assert not (tmp_path / 'back').exists()
+
+
+def test_the_zip_that_cvat_exports_is_to_be_unpacked(tmp_path: Path) -> None:
+    exported = _cvat(tmp_path, '', '')
+    packed = tmp_path / 'job.zip'
+    with zipfile.ZipFile(packed, 'w') as archive:
+        archive.write(exported / 'annotations.xml', 'annotations.xml')
+    with pytest.raises(InputError, match='It is a ZIP, as CVAT exports: unpack it'):
+        import_labels_command(packed, tmp_path / 'back', format='cvat', exported=exported)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from hyperseg_core.data.catalogue import SourceConfig
 from hyperseg_core.data.catalogue import open_data
 from hyperseg_core.drive import DriveScene
 from hyperseg_ros.bags import mask_lookup
+from hyperseg_ros.bags import select
 from hyperseg_ros.bags.export import bag_export_command
 from hyperseg_ros.bags.frames import EverySeconds
 from hyperseg_ros.bags.label import bag_label_command
@@ -141,6 +142,29 @@ def test_selected_frames_are_exported(street: Path, labelled: Path, tmp_path: Pa
     command = bag_export_command
     assert command(street, out, format='coco', selection=chosen, masks=labelled) == 0
     assert [frame['stamp_ns'] for frame in _frames(out)] == stamps
+
+
+def test_only_topics_that_are_asked_for_are_missed(tmp_path: Path) -> None:
+    writer = Mcap()
+    pixels = DriveScene(1, height=48, width=64).frame(1.0).image
+    for topic in ('/a/image', '/b/image'):
+        channel = writer.channel(topic)
+        writer.add(channel, time_of(0), image(pixels, time_ns=time_of(0)))
+    bag, chosen = writer.finish(tmp_path / 'x.mcap'), tmp_path / 'chosen.json'
+    assert bag_select_command(bag, chosen, count=2, gap=0.0, checkpoint='fast') == 0
+    out, options = tmp_path / 'out', {'format': 'coco', 'checkpoint': 'fast'}
+    assert bag_export_command(bag, out, selection=chosen, topics=['/a/image'], **options) == 0
+    assert len(_frames(out)) == 1
+
+
+@pytest.mark.parametrize('name', ['file/chosen.json', f'{"x" * 300}.json'])
+def test_a_selection_that_cannot_be_written_is_told_first(
+    street: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setattr(select, 'Segmenter', None)  # nothing is segmented
+    with pytest.raises((ConfigError, OSError), match=r'cannot be written|too long'):
+        bag_select_command(street, tmp_path / name, count=3, checkpoint='fast')
 
 
 def test_too_few_candidates_are_told(
