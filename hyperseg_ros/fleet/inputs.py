@@ -4,6 +4,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
@@ -70,7 +71,7 @@ def find_inputs(sources: list[str]) -> FoundBags:
     """
     bags: dict[str, BagInput] = {}
     num_results = 0
-    for source in _listed(sources):
+    for source in listed(sources):
         found, results = _bags_at(source)
         num_results += results
         for bag in found:
@@ -109,8 +110,13 @@ def _with_digests(bag: BagInput) -> BagInput:
     return replace(bag, files=tuple(files))
 
 
-def _listed(sources: list[str]) -> Iterator[str]:
-    """Yield the sources, and instead of a list what its lines name, relative to its folder."""
+def listed(sources: Sequence[str]) -> Iterator[str]:
+    """Yield the sources, and instead of a list what its lines name, relative to its folder.
+
+    Raises:
+        InputError: If there is no such list.
+        StorageError: If it cannot be read.
+    """
     for source in sources:
         if not source.lower().endswith(_LIST):
             yield source
@@ -122,7 +128,8 @@ def _listed(sources: list[str]) -> Iterator[str]:
         if content is None:
             msg = f'There is no list {source}.'
             raise InputError(msg)
-        for line in content.decode(errors='replace').splitlines():
+        # Names of files are bytes; editors elsewhere begin with a mark.
+        for line in content.decode('utf-8-sig', errors='surrogateescape').splitlines():
             entry = line.strip()
             if not entry or entry.startswith('#'):
                 continue
@@ -133,7 +140,10 @@ def _listed(sources: list[str]) -> Iterator[str]:
 def _bags_at(source: str) -> tuple[list[BagInput], int]:
     base = pattern_base(source)
     if base is not None:
-        found = [_bags_of(Store(url), Store(base).url) for url in Store(source).matches()]
+        stores = [Store(url) for url in Store(source).matches()]
+        # What else a pattern matches, a README for one, is passed over as it is in folders.
+        places = [store for store in stores if _is_bag(store.url) or store.kind() != 'file']
+        found = [_bags_of(store, Store(base).url) for store in places]
         if not found:
             msg = f'Nothing matches {source}.'
             raise InputError(msg)
@@ -149,6 +159,9 @@ def _bags_of(store: Store, base: str | None, *, named: str = '') -> tuple[list[B
         msg = f'There is nothing at {named or store.url}.'
         raise InputError(msg)
     if kind == 'file':
+        if not _is_bag(store.url):
+            msg = f'{store.url} is no bag ({", ".join(ENDINGS[:3])}), folder or list ({_LIST}).'
+            raise InputError(msg)
         folder, _, name = store.url.rpartition('/')
         siblings = [f'{name}{ending}' for ending in ('', *_SIDECARS)]
         beside = Store(folder)
@@ -157,6 +170,10 @@ def _bags_of(store: Store, base: str | None, *, named: str = '') -> tuple[list[B
         return [_single(beside.url, own, infos)], 0
     start = _relative(store.url, base) if base is not None else ''
     return _bags_among(store, store.files(), start)
+
+
+def _is_bag(url: str) -> bool:
+    return url.lower().endswith(ENDINGS)
 
 
 def _relative(url: str, base: str) -> str:

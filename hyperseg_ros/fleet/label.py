@@ -17,13 +17,16 @@ from hyperseg_core.commands.options import Device
 from hyperseg_core.commands.options import ImageSize
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import HyperSegError
+from hyperseg_core.html_report import check_report_path
 from hyperseg_ros.bags.labeller import LabelOptions
 from hyperseg_ros.fleet.cluster import Cluster
 from hyperseg_ros.fleet.cluster import Resources
 from hyperseg_ros.fleet.commit import Publication
 from hyperseg_ros.fleet.commit import Result
+from hyperseg_ros.fleet.commit import find_result
 from hyperseg_ros.fleet.commit import find_results
 from hyperseg_ros.fleet.inputs import find_inputs
+from hyperseg_ros.fleet.inputs import listed
 from hyperseg_ros.fleet.inputs import with_digests
 from hyperseg_ros.fleet.job import Job
 from hyperseg_ros.fleet.job import Labelling
@@ -107,11 +110,9 @@ def fleet_label_command(
             f'not {" ".join(paths) or "nothing"}.'
         )
         raise ConfigError(msg)
-    *sources, out = paths
+    *sources, out = [*listed(paths[:-1]), paths[-1]]
     resources = _resources(cpus, gpus, memory_gb, timeout)
-    if report is not None and not report.absolute().parent.is_dir():
-        msg = f'The report cannot be written: there is no folder {report.parent}; make it first.'
-        raise ConfigError(msg)
+    check_report_path(report)
     store = Store(out, patience_s=_PATIENCE_S)
     check_apart(sources, store)
     network = load_checkpoint(checkpoint)
@@ -171,21 +172,25 @@ def _known(
         result = results.get(job.bag.name)
         if result is None or result.key != job.key or (result.is_failed and retry_failed):
             continue
-        content = result.content
         if result.is_failed:
-            reason = content['reason']
+            reason = result.content['reason']
             known[job.bag.name] = Outcome(name=job.bag.name, status='failed', reason=reason)
-            continue
-        images = content['images']
-        known[job.bag.name] = Outcome(
-            name=job.bag.name,
-            status='done',
-            num_labelled=int(content['labelled']),
-            num_problems=len(content['problems']),
-            num_dropped=sum(item['dropped'] for item in images.values()),
-            num_bytes=job.bag.size,
-        )
+        else:
+            known[job.bag.name] = _done(job, result)
     return known
+
+
+def _done(job: Job, result: Result) -> Outcome:
+    """Return the outcome of a bag that another run or worker has labelled."""
+    content = result.content
+    return Outcome(
+        name=job.bag.name,
+        status='done',
+        num_labelled=int(content['labelled']),
+        num_problems=len(content['problems']),
+        num_dropped=sum(item['dropped'] for item in content['images'].values()),
+        num_bytes=job.bag.size,
+    )
 
 
 def _run(
@@ -233,10 +238,14 @@ def _sweep(scratch: str) -> None:
 
 
 def _given_up(job: Job, trouble: str) -> Outcome:
-    """Record that a bag is given up, if its storage can be reached."""
+    """Record that a bag is given up, if its storage can be reached and holds no result of it."""
     reason = f'given up after {job.attempt} attempts: {trouble}'
     store = Store(job.labelling.out, patience_s=_PATIENCE_S)
     with contextlib.suppress(HyperSegError, OSError):
+        # Its worker may have died after the commit, or another run may have labelled it.
+        done = find_result(store, job.bag.name)
+        if done is not None and done.key == job.key:
+            return _done(job, done)
         Publication(store, job.bag.name, job.key).fail(reason, {'attempt': job.attempt})
     return Outcome(
         name=job.bag.name, status='failed', reason=reason, attempt=job.attempt,

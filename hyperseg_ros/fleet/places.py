@@ -32,8 +32,6 @@ def check_apart(sources: list[str], out: Store) -> None:
     """
     target = _place(out)
     for source in sources:
-        if source.lower().endswith('.txt'):
-            continue
         fixed = pattern_base(source)
         place = _place(Store(source if fixed is None else fixed))
         if _holds(place, target) or _holds(target, place):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which bags folders, patterns and lists name, and what their results are called."""
 
+import os
 from pathlib import Path
 
 from bag_samples import simple_db3
@@ -14,6 +15,7 @@ import pytest
 from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
 from hyperseg_ros.fleet.inputs import find_inputs
+from hyperseg_ros.fleet.label import fleet_label_command
 from hyperseg_ros.fleet.places import check_apart
 from hyperseg_ros.fleet.storage import Store
 
@@ -76,6 +78,36 @@ def test_list_names_places_relative_to_itself(drives: Path) -> None:
     assert _names(drives / 'all.txt') == ['monday/run_1', 'single', 'tuesday/run_1']
     with pytest.raises(InputError, match='There is no list'):
         _names(drives / 'none.txt')
+
+
+def test_list_may_begin_with_a_mark_and_name_what_is_no_utf8(drives: Path) -> None:
+    name = os.fsdecode(b'\xff.mcap')
+    simple_mcap(drives / name)
+    (drives / 'all.txt').write_bytes(b'\xef\xbb\xbfsingle.mcap\r\n\xff.mcap\r\n')
+    assert _names(drives / 'all.txt') == ['single', name.removesuffix('.mcap')]
+
+
+def test_results_among_the_inputs_of_a_list_are_refused(drives: Path) -> None:
+    (drives / 'all.txt').write_text(f'{drives}/2026\n')
+    words = [str(drives / 'all.txt'), str(drives / '2026' / 'out')]
+    with pytest.raises(ConfigError, match='lie in one another'):
+        fleet_label_command(*words, checkpoint='fast')
+    assert not (drives / '2026' / 'out').exists()
+
+
+def test_report_that_is_a_folder_is_refused_before_any_work(drives: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='is a folder, expected a file'):
+        fleet_label_command(str(drives), str(tmp_path / 'out'), report=tmp_path)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_files_that_are_no_bags_are_passed_over_or_refused_by_name(drives: Path) -> None:
+    (drives / 'README.md').write_text('')
+    assert _names(f'{drives}/*') == ['2026/monday/run_1', '2026/tuesday/run_1', 'old', 'single']
+    with pytest.raises(InputError, match=r'README.md is no bag'):
+        _names(drives / 'README.md')
+    with pytest.raises(InputError, match='Nothing matches'):
+        _names(f'{drives}/*.md')
 
 
 def test_bag_that_is_named_twice_is_there_once(drives: Path) -> None:
