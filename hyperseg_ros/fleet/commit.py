@@ -17,6 +17,7 @@ from typing import Any
 
 from hyperseg_core.errors import ConfigError
 from hyperseg_ros.bags.files import LABELLING
+from hyperseg_ros.bags.metadata import METADATA
 from hyperseg_ros.fleet.commit_format import is_failure
 from hyperseg_ros.fleet.commit_format import is_labelling
 from hyperseg_ros.fleet.storage import StorageError
@@ -25,6 +26,8 @@ from hyperseg_ros.fleet.storage import is_unfinished
 
 FAILED = 'failed.json'
 _CLAIM = 'unfinished.json'
+_MARKS = (_CLAIM, LABELLING, FAILED)
+_BAG_FILES = ('.mcap', '.db3')
 MADE_BY = 'hyperseg fleet label'
 _MAX_BYTES = 256 << 20
 _READERS = 16
@@ -68,20 +71,31 @@ def find_results(store: Store) -> dict[str, Result]:
         found = [result for result in read if result is not None]
     results: dict[str, Result] = {}
     for result in found:
-        inner = sizes[result.name]
-        if all(inner.get(file['name']) == file['size'] for file in result.files):
+        if _is_whole(store, result, sizes[result.name]):
             results.setdefault(result.name, result)
     return results
 
 
 def find_result(store: Store, name: str) -> Result | None:
     """Return a bag's result, if it is whole."""
-    sizes = {file.name: file.size for file in store.files(name)}
-    result = _read(store, name, LABELLING) if f'{name}/{LABELLING}' in sizes else None
-    if result is None:
-        return None
-    is_whole = all(sizes.get(f'{name}/{f["name"]}') == f['size'] for f in result.files)
-    return result if is_whole else None
+    prefix = len(name) + 1
+    sizes = {file.name[prefix:]: file.size for file in store.files(name)}
+    result = _read(store, name, LABELLING) if LABELLING in sizes else None
+    return result if result is not None and _is_whole(store, result, sizes) else None
+
+
+def _is_whole(store: Store, result: Result, sizes: dict[str, int]) -> bool:
+    """Whether all files of a result are there, and no other run has begun to replace them."""
+    if any(sizes.get(file['name']) != file['size'] for file in result.files):
+        return False
+    return _CLAIM not in sizes or _claimant(store, result.name) in {'', result.key}
+
+
+def _claimant(store: Store, folder: str) -> str:
+    """Return the key of the run that claims a folder; '' if none does."""
+    fleet = _content(store, f'{folder}/{_CLAIM}').get('fleet')
+    key = fleet.get('key') if isinstance(fleet, dict) else ''
+    return key if isinstance(key, str) else ''
 
 
 def _read(store: Store, folder: str, mark: str) -> Result | None:
@@ -123,7 +137,20 @@ class Publication:
                 f'`{MADE_BY}`; move it, or write to another place.'
             )
             raise ConfigError(msg)
+        strange = [name for name in there if not self._may_be_ours(name)]
+        if strange:
+            msg = (
+                f'{self._store.url}/{strange[0]} was not made by `{MADE_BY}`, but lies where a '
+                f'result goes; move it, or write to another place.'
+            )
+            raise ConfigError(msg)
         return there
+
+    def _may_be_ours(self, name: str) -> bool:
+        """Whether a file has a name of those that a result consists of."""
+        own = name[len(self._name) + 1 :]
+        is_named = own in _MARKS or own == METADATA or own.endswith(_BAG_FILES)
+        return '/' not in own and (is_named or is_unfinished(own))
 
     def begin(self) -> None:
         """Claim the folder, and take away what an earlier run has left or committed there.
@@ -131,8 +158,9 @@ class Publication:
         Raises:
             ConfigError: If something is there that is not ours.
         """
-        there = self.check()
+        self.check()
         self._write(_CLAIM, {'fleet': {'key': self._key, 'made_by': MADE_BY}})
+        there = self.check()  # another run may have committed since
         # The commit goes first: never does it stand beside what is not its own.
         claim, *marks = self._marks()
         self._store.remove([mark for mark in marks if mark in there])
@@ -146,7 +174,7 @@ class Publication:
             facts: What labelling.json is to say beside what the labelled bag's own does.
 
         Raises:
-            StorageError: If another run, with other options, has claimed the folder meanwhile.
+            StorageError: If another run has claimed the folder meanwhile, or emptied it.
         """
         outputs = []
         for path in sorted(item for item in folder.iterdir() if item.name != LABELLING):
@@ -157,16 +185,23 @@ class Publication:
         content = json.loads((folder / LABELLING).read_text(encoding='utf-8'))
         fleet = {'made_by': MADE_BY, 'key': self._key, 'outputs': outputs, **facts}
         content['fleet'] = fleet
-        if _content(self._store, self._path(_CLAIM)).get('fleet', {}).get('key') != self._key:
-            msg = f'Another run writes to {self._store.url}/{self._name}; let one end first.'
-            raise StorageError(msg, is_lasting=False)
+        if _claimant(self._store, self._name) != self._key:
+            raise self._rivalled()
         self._write(LABELLING, content)
         self.end()
+        done = find_result(self._store, self._name)
+        if done is None or done.key != self._key:  # it began after we had looked
+            raise self._rivalled()
         return dict(content)
 
+    def _rivalled(self) -> StorageError:
+        msg = f'Another run writes to {self._store.url}/{self._name}; let one end first.'
+        return StorageError(msg, is_lasting=False)
+
     def end(self) -> None:
-        """Take the claim away, now that there is a commit."""
-        self._store.remove([self._path(_CLAIM)])
+        """Take our claim away, now that there is a commit."""
+        if _claimant(self._store, self._name) == self._key:
+            self._store.remove([self._path(_CLAIM)])
 
     def fail(self, reason: str, facts: dict[str, Any]) -> None:
         """Record that a bag cannot be labelled, so that the next run need not try."""
@@ -176,7 +211,7 @@ class Publication:
         self.end()
 
     def _marks(self) -> list[str]:
-        return [self._path(mark) for mark in (_CLAIM, LABELLING, FAILED)]
+        return [self._path(mark) for mark in _MARKS]
 
     def _path(self, name: str) -> str:
         return f'{self._name}/{name}'

@@ -60,6 +60,12 @@ class Job:
     labelling: Labelling
     attempt: int = 1
 
+    @property
+    def scratch_key(self) -> str:
+        """Return the name of its scratch folder: bags with the same content have one each."""
+        content = [self.labelling.out, self.bag.name, self.key]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -9,6 +9,7 @@ whole in it; others that nobody holds are removed.
 from collections.abc import Iterator
 import contextlib
 import fcntl
+import os
 from pathlib import Path
 import re
 import shutil
@@ -23,7 +24,7 @@ from hyperseg_ros.fleet.storage import Store
 
 _OURS = re.compile(r'[0-9a-f]{64}')
 _LOCK = 'lock'
-_WAIT_S = 30.0
+_POLL_S = 0.2
 _KEEP_S = 3600.0
 _SPARE_BYTES = 256 << 20
 _RESULTS = 2
@@ -39,20 +40,46 @@ def default_scratch() -> str:
 def held(scratch: Path, key: str) -> Iterator[Path]:
     """Hold the folder of a bag; it is removed unless an exception ends the work.
 
-    Raises:
-        InputError: If another process holds it.
+    Another process that holds it is waited for: it makes the same, and ends or dies.
     """
     folder = scratch / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open('w') as lock:
-        end_s = time.monotonic() + _WAIT_S
-        while not _is_locked_by_us(lock):
-            if time.monotonic() > end_s:
-                msg = f'Another process on this machine has been labelling it for {_WAIT_S:.0f} s.'
-                raise InputError(msg)
-            time.sleep(0.2)
+    with _lock_of(folder):
         yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _lock_of(folder: Path) -> IO[str]:
+    """Return the lock file of a folder, once it is locked by us."""
+    while True:
+        # Whoever held it may have removed it; locked is only what still lies there.
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / _LOCK).open('w')
+            try:
+                is_ours = _is_locked_by_us(lock)
+                if is_ours and os.path.samestat(os.fstat(lock.fileno()), _stat(folder)):
+                    return lock
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()
+        time.sleep(_POLL_S)
+
+
+def _stat(folder: Path) -> os.stat_result:
+    return (folder / _LOCK).stat()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder whose lock we hold; the lock last, so that nobody finds half of it."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _LOCK:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (folder / _LOCK).unlink()
+        folder.rmdir()
 
 
 def _is_locked_by_us(lock: IO[str]) -> bool:
@@ -81,7 +108,7 @@ def sweep(scratch: Path, *, older_than_s: float = _KEEP_S) -> None:
                 continue
             with lock.open('r+') as file:
                 if _is_locked_by_us(file):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove(folder)
 
 
 def stage(bag: BagInput, folder: Path, *, has_result: bool = True) -> Path:

@@ -76,7 +76,7 @@ def _label(job: Job, clock: _Clock) -> Outcome:
     scratch = Path(labelling.scratch)
     sweep(scratch)
     publication = Publication(store, bag.name, job.key)
-    with held(scratch, job.key) as folder:
+    with held(scratch, job.scratch_key) as folder:
         segmenter = _segmenter(labelling)
         clock.note('engine')
         if (done := find_result(store, bag.name)) is not None and done.key == job.key:

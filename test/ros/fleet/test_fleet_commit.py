@@ -5,6 +5,8 @@
 from collections.abc import Iterator
 import json
 from pathlib import Path
+import threading
+import time
 from typing import Any
 
 import cv2
@@ -19,6 +21,7 @@ from hyperseg_ros.fleet.commit import file_sha256
 from hyperseg_ros.fleet.commit import find_result
 from hyperseg_ros.fleet.commit import find_results
 from hyperseg_ros.fleet.job import Job
+from hyperseg_ros.fleet.label import _given_up
 from hyperseg_ros.fleet.staging import held
 from hyperseg_ros.fleet.staging import sweep
 from hyperseg_ros.fleet.storage import StorageError
@@ -207,6 +210,90 @@ def test_two_runs_with_other_options_do_not_mix(
     assert outcome.status == 'retry'
     assert 'Another run writes to' in outcome.reason
     assert not find_results(Store(job.labelling.out))
+
+
+def test_commit_beside_the_claim_of_another_run_does_not_count(job: Job) -> None:
+    store = Store(job.labelling.out)
+    label_one(job)
+    claim = json.dumps({'fleet': {'key': 'another', 'made_by': 'hyperseg fleet label'}})
+    store.write('monday/run/unfinished.json', claim.encode())
+    assert find_result(store, 'monday/run') is None
+    assert not find_results(store)
+    Publication(store, 'monday/run', job.key).end()
+    assert store.info('monday/run/unfinished.json') is not None
+    Publication(store, 'monday/run', 'another').end()
+    assert find_result(store, 'monday/run') is not None
+
+
+def test_rival_that_begins_during_the_commit_is_noticed(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, begun = Store.write, []
+
+    def write_beside_a_rival(self: Store, name: str, content: bytes) -> None:
+        write(self, name, content)
+        if name.endswith('labelling.json') and not begun:
+            begun.append(name)
+            Publication(self, 'monday/run', job.key).begin()  # the same, on another machine
+
+    monkeypatch.setattr(Store, 'write', write_beside_a_rival)
+    outcome = label_one(job)
+    assert outcome.status == 'retry', outcome
+    assert 'Another run writes to' in outcome.reason
+    assert label_one(job).status == 'labelled'
+    assert find_results(Store(job.labelling.out))
+
+
+def test_bag_that_is_given_up_keeps_what_another_run_has_committed(job: Job) -> None:
+    label_one(job)
+    outcome = _given_up(job, 'its worker was killed')
+    assert (outcome.status, outcome.num_labelled) == ('done', 3)
+    assert not find_results(Store(job.labelling.out))['monday/run'].is_failed
+
+
+@pytest.mark.parametrize('theirs', ['notes.txt', 'inner/run.mcap'])
+def test_what_others_put_into_a_result_is_never_removed(
+    job: Job, tmp_path: Path, theirs: str
+) -> None:
+    label_one(job)
+    path = tmp_path / 'out' / 'monday' / 'run' / theirs
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('mine')
+    other = labelling(tmp_path, job.labelling.out, topics=('/cam/image_raw',))
+    (rival,) = jobs_of(str(tmp_path / 'in'), other)
+    outcome = label_one(rival)
+    assert outcome.status == 'failed'
+    assert f'{theirs} was not made by' in outcome.reason
+    assert path.read_text() == 'mine'
+    assert find_results(Store(job.labelling.out))['monday/run'].key == job.key
+
+
+def test_bags_with_the_same_content_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    for name in ('a', 'b'):
+        bag_folder(tmp_path / 'in' / name / 'run')
+    first, second = jobs_of(str(tmp_path / 'in'), labelling(tmp_path, str(tmp_path / 'out')))
+    assert first.key == second.key
+    assert first.scratch_key != second.scratch_key
+
+
+def test_scratch_that_its_holder_removes_is_made_anew_for_the_next(tmp_path: Path) -> None:
+    entered: list[bool] = []
+
+    def wait_and_enter() -> None:
+        with held(tmp_path, 'a' * 64) as folder:
+            entered.append((folder / 'lock').is_file() and not (folder / 'input').exists())
+
+    with held(tmp_path, 'a' * 64) as folder:
+        (folder / 'input').mkdir()
+        waiting = [threading.Thread(target=wait_and_enter) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.5)
+        assert not entered
+    for thread in waiting:
+        thread.join()
+    assert entered == [True] * 3
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_ours_is_never_removed(job: Job, tmp_path: Path) -> None:
