@@ -10,6 +10,7 @@ import logging
 import os
 from pathlib import Path
 import re
+import secrets
 import shutil
 import socket
 import tempfile
@@ -28,6 +29,8 @@ _STORE_BYTES = 80 << 20
 """Ray's least: bags do not pass through its object store."""
 _CHECK_S = 120.0
 _REACH_S = 10.0
+_LOOPBACK = 'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER'
+"""If 0, Ray uses and offers nothing but 127.0.0.1; read when Ray is imported."""
 _PREFIX = 'hs-ray-'
 _Answer = TypeVar('_Answer')
 
@@ -71,7 +74,9 @@ class Cluster:
         Raises:
             ConfigError: If that fails, or no task fits on it.
         """
-        if self._address is not None:
+        if self._address is None:
+            os.environ |= _private_to_us()
+        else:
             _check_reachable(self._address)
         ray = import_ray()
         options: dict[str, Any] = {
@@ -90,6 +95,8 @@ class Cluster:
                 ray.init(**options)
         except BaseException as error:  # Ray's own, RuntimeError for another version, Ctrl-C
             self.__exit__()
+            if isinstance(error, SystemExit):  # what Ray makes of SIGTERM while it starts
+                raise KeyboardInterrupt from error
             if not isinstance(error, Exception):
                 raise
             place = 'A local Ray cluster' if self._address is None else f'{self._address!r}'
@@ -177,6 +184,16 @@ class Cluster:
             if trouble:
                 msg = f'{name} {trouble}'
                 raise ConfigError(msg)
+
+
+def _private_to_us() -> dict[str, str]:
+    """Return what keeps a local Ray to this user: it runs whatever its ports are sent.
+
+    Without these it listens on every interface, and asks nobody who they are.
+    """
+    return {
+        _LOOPBACK: '0', 'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': secrets.token_hex(32),
+    }  # fmt: skip
 
 
 def _check_reachable(address: str) -> None:

@@ -28,6 +28,7 @@ from hyperseg_ros.fleet.progress import FleetProgress
 from hyperseg_ros.fleet.score_bag import BagScores
 from hyperseg_ros.fleet.score_bag import ScoreJob
 from hyperseg_ros.fleet.score_bag import score_bag
+from hyperseg_ros.fleet.signals import terminable
 from hyperseg_ros.fleet.staging import default_scratch
 from hyperseg_ros.fleet.stats import committed
 from hyperseg_ros.fleet.storage import Store
@@ -132,7 +133,7 @@ def _run(cluster: Cluster, jobs: list[ScoreJob], store: Store) -> list[BagScores
     )
     sizes = {job.masks.name: job.masks.size for job in jobs}
     found = []
-    with cluster, FleetProgress(len(jobs), sum(sizes.values())) as progress:
+    with terminable(), cluster, FleetProgress(len(jobs), sum(sizes.values())) as progress:
         cluster.check(NodeQuestions('', (store.url,), jobs[0].scratch), '')
         for answer in run_jobs(cluster, jobs, plan):
             found.append(answer)

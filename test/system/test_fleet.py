@@ -98,6 +98,25 @@ def workers_of(scratch: Path) -> list[int]:
     return found
 
 
+def listening(driver: int) -> set[str]:
+    """Return the addresses that the local Ray of a driver listens on."""
+    inodes = set()
+    for path in Path('/proc').glob('[0-9]*'):
+        try:
+            if f'/hs-ray-{driver}-'.encode() in (path / 'cmdline').read_bytes():
+                inodes |= {os.readlink(link) for link in (path / 'fd').iterdir()}
+        except OSError:
+            continue
+    found = set()
+    for table in ('tcp', 'tcp6'):
+        for line in Path('/proc/net', table).read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == '0A' and f'socket:[{words[9]}]' in inodes:
+                raw = bytes.fromhex(words[1].partition(':')[0][-8:])
+                found.add('.'.join(map(str, raw[::-1])))
+    return found
+
+
 def test_bags_in_a_bucket_one_corrupt_and_mended(fleet: Fleet, server: S3Server) -> None:
     fleet.environment |= server.environment
     folder = bags(fleet.folder / 'in', 3)
@@ -154,6 +173,7 @@ def test_killed_worker_driver_and_ctrl_c_lose_nothing(fleet: Fleet) -> None:
     words = ('label', source, out, '--checkpoint', 'fast', '--workers', 1)
     with fleet.start(*words) as process:
         (worker,) = wait_for(lambda: workers_of(scratch))
+        assert listening(process.pid) == {'127.0.0.1'}
         os.kill(worker, signal.SIGKILL)
         # Another takes the bag over, and the driver goes.
         wait_for(lambda: [pid for pid in workers_of(scratch) if pid != worker])
