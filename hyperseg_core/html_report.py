@@ -111,7 +111,8 @@ class HtmlReport:
             f'<title>{self._title}</title><style>{_STYLE}</style></head>'
             f'<body><h1>{self._title}</h1>{"".join(self._parts)}</body></html>\n'
         )
-        write_atomically(path, page.encode())
+        # A file's name may hold bytes that are no UTF-8.
+        write_atomically(path, page.encode(errors='replace'))
 
     def _add_table(self, head: str, lines: Sequence[str]) -> None:
         body = ''.join(f'<tr>{line}</tr>' for line in lines)

@@ -25,7 +25,13 @@ def print_table(
     """
     table: Any = Table(*columns)
     for row in rows[:limit]:
-        table.add_row(*(Text(f'{v:.4f}' if isinstance(v, float) else str(v)) for v in row))
+        table.add_row(*(Text(_shown(value)) for value in row))
     console.print(table)
     if limit is not None and len(rows) > limit:
         console.print(f'and {len(rows) - limit} more.', highlight=False)
+
+
+def _shown(value: object) -> str:
+    """Return a cell; what is no UTF-8 in a name of a file becomes a question mark."""
+    text = f'{value:.4f}' if isinstance(value, float) else str(value)
+    return text.encode(errors='replace').decode()
