@@ -120,6 +120,8 @@ def fleet_label_command(
     if found.num_results:
         _logger.info('%d labelled bags among the inputs are left out.', found.num_results)
     check_writable(store)
+    if report is not None:
+        check_writable(Store(str(report.absolute().parent)))
     labelling = Labelling(
         out=store.url,
         checkpoint=str(Path(checkpoint).absolute()) if Path(checkpoint).exists() else checkpoint,

@@ -95,10 +95,15 @@ def test_results_among_the_inputs_of_a_list_are_refused(drives: Path) -> None:
     assert not (drives / '2026' / 'out').exists()
 
 
-def test_report_that_is_a_folder_is_refused_before_any_work(drives: Path, tmp_path: Path) -> None:
+def test_report_that_cannot_be_written_is_told_before_any_work(
+    drives: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match='is a folder, expected a file'):
         fleet_label_command(str(drives), str(tmp_path / 'out'), report=tmp_path)
     assert not (tmp_path / 'out').exists()
+    with pytest.raises(ConfigError, match='Nothing can be written to /proc'):
+        fleet_label_command(str(drives), str(tmp_path / 'out'), report=Path('/proc/x.jsonl'))
+    assert not list((tmp_path / 'out').iterdir())
 
 
 def test_files_that_are_no_bags_are_passed_over_or_refused_by_name(drives: Path) -> None:
