@@ -39,9 +39,7 @@ def _are_files(items: object, digest: str) -> bool:
         and bool(items)
         and all(
             isinstance(item, dict)
-            and isinstance(item.get('name'), str)
-            and item['name'] not in {'', '.', '..'}
-            and not set(item['name']) & set('/\\\0')
+            and _is_name(item.get('name'))
             and _is_count(item.get('size'))
             and isinstance(item.get(digest), str)
             for item in items
@@ -49,10 +47,18 @@ def _are_files(items: object, digest: str) -> bool:
     )
 
 
+def _is_name(value: object) -> bool:
+    """Whether this is a name in a folder, and leads nowhere else."""
+    return (
+        isinstance(value, str) and value not in {'', '.', '..'} and not set(value) & set('/\\\0')
+    )
+
+
 def _is_input(item: object) -> bool:
     return (
         isinstance(item, dict)
-        and all(isinstance(item.get(name), str) for name in ('url', 'folder'))
+        and isinstance(item.get('url'), str)
+        and (item.get('folder') == '' or _is_name(item.get('folder')))
         and _are_files(item.get('files'), 'tag')
     )
 

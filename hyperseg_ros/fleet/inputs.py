@@ -106,8 +106,16 @@ def _with_digests(bag: BagInput) -> BagInput:
     store = Store(bag.url)
     if not store.is_local:
         return bag
-    files = [replace(f, tag=file_digest(store.local_path(f.name))) for f in bag.files]
+    files = [replace(f, tag=_digest(store.local_path(f.name))) for f in bag.files]
     return replace(bag, files=tuple(files))
+
+
+def _digest(path: Path) -> str:
+    """Return a file's digest; of one that cannot be read why, so that its bag fails alone."""
+    try:
+        return file_digest(path)
+    except OSError as error:
+        return f'{error.strerror}'
 
 
 def listed(sources: Sequence[str]) -> Iterator[str]:

@@ -147,12 +147,15 @@ def test_foreign_commits_are_no_results(tmp_path: Path, text: str) -> None:
     assert find_results(Store(str(tmp_path))) == {}
 
 
+STRAY = {'url': 's3://in/x', 'folder': '../..', 'files': [{'name': 'x', 'size': 1, 'tag': ''}]}
 BROKEN: list[tuple[str, Any]] = [
+    ('fleet.input', STRAY),
     ('labelled', 'three'), ('labelled', -1), ('labelled', True), ('problems', 7),
     ('images', None), ('images', []), ('images', {'/a': 3}), ('images', {'/a': {'dropped': 'x'}}),
     ('class_pixels', [1]), ('class_pixels', {'x': 1}), ('class_pixels', {'3': 0.5}),
     ('options', None), ('fleet.key', 3), ('fleet.input', None), ('fleet.input', {'url': 1}),
-    ('fleet.outputs', []), ('fleet.outputs', [{'name': '../x', 'size': 1, 'sha256': ''}]),
+    ('fleet.outputs', []),
+    ('fleet.outputs', [{'name': '../x', 'size': 1, 'sha256': ''}]),
     ('fleet.outputs', [{'name': 'run.mcap', 'size': '1', 'sha256': ''}]),
 ]  # fmt: skip
 
@@ -294,6 +297,15 @@ def test_scratch_that_its_holder_removes_is_made_anew_for_the_next(tmp_path: Pat
         thread.join()
     assert entered == [True] * 3
     assert not list(tmp_path.iterdir())
+
+
+def test_bag_that_is_a_dangling_link_fails_alone(job: Job, tmp_path: Path) -> None:
+    (tmp_path / 'in' / 'gone.mcap').symlink_to(tmp_path / 'nowhere')
+    outcomes = [label_one(item) for item in jobs_of(str(tmp_path / 'in'), job.labelling)]
+    assert [(o.name, o.status) for o in outcomes if o.status == 'labelled'] == [
+        ('monday/run', 'labelled')
+    ]
+    assert len(outcomes) == 2
 
 
 def test_what_is_not_ours_is_never_removed(job: Job, tmp_path: Path) -> None:
