@@ -53,7 +53,7 @@ def _lock_of(folder: Path) -> IO[str]:
     while True:
         # Whoever held it may have removed it; locked is only what still lies there.
         with contextlib.suppress(FileNotFoundError):
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder)
             lock = (folder / _LOCK).open('w')
             try:
                 is_ours = _is_locked_by_us(lock)
@@ -64,6 +64,15 @@ def _lock_of(folder: Path) -> IO[str]:
                 raise
             lock.close()
         time.sleep(_POLL_S)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # There when it was made, and removed by its holder before pathlib looked what it is.
+        if folder.exists() and not folder.is_dir():
+            raise
 
 
 def _stat(folder: Path) -> os.stat_result:
