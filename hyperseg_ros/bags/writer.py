@@ -5,9 +5,7 @@
 from collections.abc import Iterator
 import contextlib
 from pathlib import Path
-import shutil
 import sqlite3
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
-from hyperseg_core.errors import ConfigError
 from hyperseg_core.errors import InputError
+from hyperseg_core.files.folders import new_folder
 from hyperseg_ros.bags.connection import RawMessage
 from hyperseg_ros.bags.types import CAMERA_INFO
 from hyperseg_ros.bags.types import LABEL_INFO
@@ -207,26 +205,12 @@ def new_bag(out: Path, *, storage: str = 'mcap') -> Iterator[BagWriter]:
         ConfigError: If `out` is there already.
         InputError: If the storage is unknown.
     """
-    if out.exists():
-        msg = f'{out} is there already; give another name or delete it.'
-        raise ConfigError(msg)
-    made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', suffix='.unfinished', dir=out.parent))
-    try:
-        # Storage files are named after the folder that they are written in.
-        writer = BagWriter(folder / out.name, storage=storage)
+    with new_folder(out) as folder:
+        folder.rmdir()  # the writer makes it, and takes none that is there
+        writer = BagWriter(folder, storage=storage)
         try:
             yield writer
             writer.close()
         except BaseException:
             writer.abort()
             raise
-        (folder / out.name).rename(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
-    folder.rmdir()

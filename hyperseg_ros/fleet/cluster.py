@@ -164,7 +164,8 @@ class Cluster:
             except Exception as error:  # a missing package, a machine that is gone, a time-out
                 msg = f'{name} cannot work for us: {told(error)}'
                 if 'No module named' in msg:
-                    msg += f". There: `pip install 'hyperseg_ros[fleet]=={_version()}'`."
+                    version = metadata.version('hyperseg_ros')
+                    msg += f". There: `pip install 'hyperseg_ros[fleet]=={version}'`."
                 raise ConfigError(msg) from error
         return answers
 
@@ -238,7 +239,3 @@ def _difference(ours: NodeReport, found: NodeReport, digest: str) -> str:
     if found.digest != digest:
         return 'has another checkpoint of that name; copy the one that is meant there.'
     return ''
-
-
-def _version() -> str:
-    return metadata.version('hyperseg_ros')

@@ -166,8 +166,8 @@ class Publication:
         self._store.remove([mark for mark in marks if mark in there])
         self._store.remove([name for name in there if name not in {claim, *marks}])
 
-    def commit(self, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-        """Upload a labelled bag, then the object that makes it count; returns its content.
+    def commit(self, folder: Path, facts: dict[str, Any]) -> Result:
+        """Upload a labelled bag, then the object that makes it count; returns the result.
 
         Args:
             folder: The labelled bag.
@@ -192,7 +192,7 @@ class Publication:
         done = find_result(self._store, self._name)
         if done is None or done.key != self._key:  # it began after we had looked
             raise self._rivalled()
-        return dict(content)
+        return done
 
     def _rivalled(self) -> StorageError:
         msg = f'Another run writes to {self._store.url}/{self._name}; let one end first.'

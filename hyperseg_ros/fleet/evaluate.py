@@ -31,6 +31,7 @@ from hyperseg_ros.fleet.score_bag import score_bag
 from hyperseg_ros.fleet.signals import terminable
 from hyperseg_ros.fleet.staging import default_scratch
 from hyperseg_ros.fleet.stats import committed
+from hyperseg_ros.fleet.storage import COMMAND_PATIENCE_S
 from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.storage import StoredFile
 from hyperseg_ros.fleet.tables import Row
@@ -38,7 +39,6 @@ from hyperseg_ros.fleet.tables import print_table
 from hyperseg_ros.fleet.tries import Plan
 from hyperseg_ros.fleet.tries import run_jobs
 
-_PATIENCE_S = 10.0
 _SHOWN = 20
 _COLUMNS = ('bag', 'masks', 'mean IoU', 'pixel accuracy', 'trouble')
 _CLASS_COLUMNS = ('class', 'IoU', 'of the truth')
@@ -74,25 +74,26 @@ def fleet_evaluate_command(
     """
     check_report_path(report)
     known = load_labels(label_set)
-    store = Store(out, patience_s=_PATIENCE_S)
+    store = Store(out, patience_s=COMMAND_PATIENCE_S)
     results = [result for result in committed(store) if not result.is_failed]
+    tags = {file.name: file.tag for file in store.files()}
     truths = None if truth is None else {bag.name: bag for bag in find_inputs([truth]).bags}
     folder = str(scratch.absolute() if scratch else default_scratch())
     jobs: list[ScoreJob] = []
     found: list[BagScores] = []
     for result in sorted(results, key=lambda item: item.name):
-        bag = _truth_of(result, truths, labels)
+        bag = _truth_of(result, truths)
         if bag is None and truths is not None:
             found.append(BagScores(result.name, 'no truth', f'{truth} has no bag of that name'))
             continue
-        jobs.append(_job(store, result, bag, labels, label_set, folder))
+        jobs.append(_job(store, tags, result, bag, labels, label_set, folder))
     if jobs:
         cluster = Cluster(address, workers, Resources(1.0, 0.0, int(memory_gb * 1e9)))
         found += _run(cluster, jobs, store)
     return _tell(out, sorted(found, key=lambda item: item.name), known, report, shows_all=all)
 
 
-def _truth_of(result: Result, truths: dict[str, BagInput] | None, labels: str) -> BagInput | None:
+def _truth_of(result: Result, truths: dict[str, BagInput] | None) -> BagInput | None:
     """Return the bag with a result's truth; None: it is in the result, or not at all."""
     if truths is not None:
         return truths.get(result.name)
@@ -107,6 +108,7 @@ def _truth_of(result: Result, truths: dict[str, BagInput] | None, labels: str) -
 
 def _job(
     store: Store,
+    tags: dict[str, str],
     result: Result,
     truth: BagInput | None,
     labels: str,
@@ -114,12 +116,11 @@ def _job(
     scratch: str,
 ) -> ScoreJob:
     last = PurePosixPath(result.name).name
-    files = []
-    for item in result.files:
-        info = store.info(f'{result.name}/{item["name"]}')
-        tag = item['sha256'] if store.is_local or info is None else info.tag
-        files.append(StoredFile(item['name'], item['size'], tag))
-    masks = BagInput(result.name, f'{store.url.rstrip("/")}/{result.name}', last, tuple(files))
+    files = tuple(
+        StoredFile(item['name'], item['size'], tags.get(f'{result.name}/{item["name"]}', ''))
+        for item in result.files
+    )
+    masks = BagInput(result.name, f'{store.url.rstrip("/")}/{result.name}', last, files)
     digests = {item['name']: item['sha256'] for item in result.files}
     return ScoreJob(masks, digests, truth, labels, label_set, scratch)
 

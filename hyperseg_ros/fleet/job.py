@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import hashlib
 import json
 from typing import Any
@@ -87,6 +88,15 @@ class Outcome:
     pid: int = 0
     peak_bytes: int = 0
     """The worker's peak memory so far [bytes]."""
+
+    def counted(self, content: dict[str, Any]) -> 'Outcome':
+        """Return it with the counts of a result's labelling.json."""
+        return replace(
+            self,
+            num_labelled=content['labelled'],
+            num_problems=len(content['problems']),
+            num_dropped=sum(item['dropped'] for item in content['images'].values()),
+        )
 
     def line(self) -> dict[str, Any]:
         """Return the report's line."""

@@ -38,6 +38,7 @@ from hyperseg_ros.fleet.progress import FleetProgress
 from hyperseg_ros.fleet.signals import terminable
 from hyperseg_ros.fleet.staging import default_scratch
 from hyperseg_ros.fleet.staging import sweep
+from hyperseg_ros.fleet.storage import COMMAND_PATIENCE_S
 from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.tries import Plan
 from hyperseg_ros.fleet.tries import run_jobs
@@ -45,7 +46,6 @@ from hyperseg_ros.fleet.worker import label_one
 
 _logger = logging.getLogger(__name__)
 REPORT = 'fleet.jsonl'
-_PATIENCE_S = 10.0
 _SHOWN = 40
 
 
@@ -113,7 +113,7 @@ def fleet_label_command(
     *sources, out = [*listed(paths[:-1]), paths[-1]]
     resources = _resources(cpus, gpus, memory_gb, timeout)
     check_report_path(report)
-    store = Store(out, patience_s=_PATIENCE_S)
+    store = Store(out, patience_s=COMMAND_PATIENCE_S)
     check_apart(sources, store)
     network = load_checkpoint(checkpoint)
     found = find_inputs(sources)
@@ -184,15 +184,8 @@ def _known(
 
 def _done(job: Job, result: Result) -> Outcome:
     """Return the outcome of a bag that another run or worker has labelled."""
-    content = result.content
-    return Outcome(
-        name=job.bag.name,
-        status='done',
-        num_labelled=int(content['labelled']),
-        num_problems=len(content['problems']),
-        num_dropped=sum(item['dropped'] for item in content['images'].values()),
-        num_bytes=job.bag.size,
-    )
+    outcome = Outcome(name=job.bag.name, status='done', num_bytes=job.bag.size)
+    return outcome.counted(result.content)
 
 
 def _run(
@@ -242,7 +235,7 @@ def _sweep(scratch: str) -> None:
 def _given_up(job: Job, trouble: str) -> Outcome:
     """Record that a bag is given up, if its storage can be reached and holds no result of it."""
     reason = f'given up after {job.attempt} attempts: {trouble}'
-    store = Store(job.labelling.out, patience_s=_PATIENCE_S)
+    store = Store(job.labelling.out, patience_s=COMMAND_PATIENCE_S)
     with contextlib.suppress(HyperSegError, OSError):
         # Its worker may have died after the commit, or another run may have labelled it.
         done = find_result(store, job.bag.name)

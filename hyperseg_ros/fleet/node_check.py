@@ -10,9 +10,8 @@ import tempfile
 
 from hyperseg_core.checkpoint import load_checkpoint
 from hyperseg_core.errors import HyperSegError
+from hyperseg_ros.fleet.storage import COMMAND_PATIENCE_S
 from hyperseg_ros.fleet.storage import Store
-
-_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def report_node(asked: NodeQuestions) -> NodeReport:
             with tempfile.TemporaryFile(dir=asked.scratch):
                 pass
         for url in asked.urls:
-            store = Store(url, patience_s=_PATIENCE_S)
+            store = Store(url, patience_s=COMMAND_PATIENCE_S)
             if not store.kind() and store.is_local:
                 trouble = f'it has no {store.url}, which must be the same folder everywhere.'
     except (HyperSegError, OSError) as error:

@@ -16,11 +16,11 @@ from hyperseg_core.labels import LabelSet
 from hyperseg_core.labels import load_labels
 from hyperseg_ros.fleet.commit import Result
 from hyperseg_ros.fleet.commit import find_results
+from hyperseg_ros.fleet.storage import COMMAND_PATIENCE_S
 from hyperseg_ros.fleet.storage import Store
 from hyperseg_ros.fleet.tables import Row
 from hyperseg_ros.fleet.tables import print_table
 
-_PATIENCE_S = 10.0
 _COLUMNS = ('bag', 'images', 'dropped', 'damaged', 'rarest classes', 'trouble')
 _CLASS_COLUMNS = ('class', 'of the pixels', 'pixels')
 _RAREST = 3
@@ -39,7 +39,9 @@ def fleet_stats_command(
     """
     check_report_path(report)
     known = load_labels(label_set)
-    results = sorted(committed(Store(out, patience_s=_PATIENCE_S)), key=lambda item: item.name)
+    results = sorted(
+        committed(Store(out, patience_s=COMMAND_PATIENCE_S)), key=lambda item: item.name
+    )
     rows = [_row(result, known) for result in results]
     pixels = Counter[int]()
     for result in results:

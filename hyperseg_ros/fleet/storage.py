@@ -25,6 +25,8 @@ _PROTOCOL = re.compile(r'([a-z][a-z0-9+.-]*)://', re.IGNORECASE)
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 20.0
 PATIENCE_S = 300.0
 """So long a worker waits for a storage that does not answer before its bag counts as failed."""
+COMMAND_PATIENCE_S = 10.0
+"""So long a command waits, before somebody who watches it."""
 _LASTING = (
     FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError,
     NotImplementedError, ValueError, TypeError,

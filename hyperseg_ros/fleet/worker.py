@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One bag: staged, labelled, uploaded, committed. Runs in a worker's process; knows no Ray."""
 
-from dataclasses import replace
 import faulthandler
 import os
 from pathlib import Path
@@ -31,7 +30,6 @@ from hyperseg_ros.fleet.staging import check_unchanged
 from hyperseg_ros.fleet.staging import held
 from hyperseg_ros.fleet.staging import stage
 from hyperseg_ros.fleet.staging import sweep
-from hyperseg_ros.fleet.storage import StorageError
 from hyperseg_ros.fleet.storage import Store
 
 _segmenters: dict[Labelling, Segmenter] = {}
@@ -61,8 +59,6 @@ def label_one(job: Job) -> Outcome:
     clock = _Clock()
     try:
         return _label(job, clock)
-    except StorageError as error:
-        return _outcome(job, clock, 'retry', str(error))
     except (HyperSegError, OSError, MemoryError) as error:
         return _outcome(job, clock, 'retry', f'{error}' or type(error).__name__)
     finally:
@@ -82,7 +78,7 @@ def _label(job: Job, clock: _Clock) -> Outcome:
         if (done := find_result(store, bag.name)) is not None and done.key == job.key:
             # By another run, or by a worker that was given up and went on.
             publication.end()
-            return _counted(_outcome(job, clock, 'labelled'), done.content)
+            return _outcome(job, clock, 'labelled').counted(done.content)
         try:
             publication.check()
         except ConfigError as error:
@@ -102,9 +98,9 @@ def _label(job: Job, clock: _Clock) -> Outcome:
             publication.fail(reason, _facts(job, clock))
             return _outcome(job, clock, 'failed', f'no image could be labelled: {reason}')
         publication.begin()
-        content = publication.commit(out, _facts(job, clock))
+        done = publication.commit(out, _facts(job, clock))
         clock.note('upload')
-        return _counted(_outcome(job, clock, 'labelled'), content)
+        return _outcome(job, clock, 'labelled').counted(done.content)
 
 
 def _segmenter(labelling: Labelling) -> Segmenter:
@@ -135,16 +131,6 @@ def _segmenter(labelling: Labelling) -> Segmenter:
 def _labelled(path: Path, out: Path, segmenter: Segmenter, labelling: Labelling) -> LabelReport:
     topics = list(labelling.topics) if labelling.topics is not None else None
     return label_bag(path, out, segmenter, labelling.options, topics, resume=True)
-
-
-def _counted(outcome: Outcome, content: dict[str, Any]) -> Outcome:
-    """Return an outcome with the counts of its labelling.json."""
-    return replace(
-        outcome,
-        num_labelled=content['labelled'],
-        num_problems=len(content['problems']),
-        num_dropped=sum(item['dropped'] for item in content['images'].values()),
-    )
 
 
 def _facts(job: Job, clock: _Clock) -> dict[str, Any]:
